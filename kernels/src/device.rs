@@ -1,0 +1,144 @@
+//! Which device computes, and how a user names it.
+
+use crate::gpu::{Gpu, Traits};
+use std::sync::Arc;
+
+/// Where programs run.
+#[derive(Clone)]
+pub enum Device {
+    /// The CPU twins in single precision.
+    Cpu,
+    /// The CPU twins in double precision: what shaders and gradients are held to.
+    Oracle,
+    /// An adapter through wgpu.
+    Gpu(Arc<Gpu>),
+}
+
+/// What a user asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DeviceChoice {
+    /// A hardware GPU, else the CPU.
+    Auto,
+    /// The first adapter, hardware before software.
+    Gpu,
+    /// The CPU.
+    Cpu,
+    /// An adapter by its index or a part of its name.
+    Named(String),
+}
+
+impl std::str::FromStr for DeviceChoice {
+    type Err = std::convert::Infallible;
+    fn from_str(text: &str) -> Result<DeviceChoice, Self::Err> {
+        Ok(match text.to_ascii_lowercase().as_str() {
+            "auto" => DeviceChoice::Auto,
+            "gpu" => DeviceChoice::Gpu,
+            "cpu" => DeviceChoice::Cpu,
+            _ => DeviceChoice::Named(text.to_string()),
+        })
+    }
+}
+
+/// Why a device can't be had.
+#[derive(Debug, thiserror::Error)]
+pub enum DeviceError {
+    /// No adapter at all.
+    #[error("no GPU adapter was found: install a Vulkan, Metal or DX12 driver, or use --device cpu")]
+    NoAdapter,
+    /// None of that name or index.
+    #[error("no adapter is called '{wanted}' or has that index. There are: {present}. `hindsight devices` tells more")]
+    Unknown {
+        /// What was asked for.
+        wanted: String,
+        /// What there is.
+        present: String,
+    },
+    /// The driver refused.
+    #[error("{adapter} refused to open: {reason}. Try another one (`hindsight devices` lists them) or --device cpu")]
+    Refused {
+        /// The adapter.
+        adapter: String,
+        /// The driver's words.
+        reason: String,
+    },
+}
+
+/// One adapter, for a list.
+#[derive(Clone, Debug)]
+pub struct AdapterSummary {
+    /// To be named by.
+    pub index: usize,
+    /// What it is.
+    pub traits: Traits,
+    /// Limits that matter here, by name.
+    pub limits: Vec<(String, String)>,
+    /// Features that matter here and are present.
+    pub features: Vec<String>,
+}
+
+impl Device {
+    /// Opens what was asked for.
+    pub fn open(choice: &DeviceChoice) -> Result<Device, DeviceError> {
+        let adapters = || crate::gpu::summaries();
+        let gpu = |index| Gpu::open(index).map(|gpu| Device::Gpu(Arc::new(gpu)));
+        match choice {
+            DeviceChoice::Cpu => Ok(Device::Cpu),
+            DeviceChoice::Auto => match adapters().iter().find(|a| !a.traits.software) {
+                Some(adapter) => gpu(adapter.index),
+                None => Ok(Device::Cpu),
+            },
+            DeviceChoice::Gpu => {
+                let adapters = adapters();
+                let first = adapters.iter().min_by_key(|a| a.traits.software).ok_or(DeviceError::NoAdapter)?;
+                gpu(first.index)
+            }
+            DeviceChoice::Named(wanted) => {
+                let adapters = adapters();
+                let named = |a: &&AdapterSummary| {
+                    wanted.parse() == Ok(a.index) || a.traits.name.to_lowercase().contains(&wanted.to_lowercase())
+                };
+                match adapters.iter().find(named) {
+                    Some(adapter) => gpu(adapter.index),
+                    None if adapters.is_empty() => Err(DeviceError::NoAdapter),
+                    None => {
+                        let present: Vec<_> = adapters.iter().map(|a| format!("{} {}", a.index, a.traits.name)).collect();
+                        Err(DeviceError::Unknown { wanted: wanted.clone(), present: present.join(", ") })
+                    }
+                }
+            }
+        }
+    }
+
+    /// All adapters of this machine.
+    pub fn list() -> Vec<AdapterSummary> {
+        crate::gpu::summaries()
+    }
+
+    /// What computes: an adapter's name, or `cpu`.
+    pub fn adapter_name(&self) -> String {
+        match self {
+            Device::Cpu => "cpu".into(),
+            Device::Oracle => "cpu, double precision".into(),
+            Device::Gpu(gpu) => gpu.traits().name.clone(),
+        }
+    }
+
+    /// The driver and its version; for the CPU, the number of threads.
+    pub fn driver(&self) -> String {
+        match self {
+            Device::Gpu(gpu) => gpu.traits().driver.clone(),
+            _ => format!("{} threads", rayon::current_num_threads()),
+        }
+    }
+
+    /// One line for people.
+    pub fn describe(&self) -> String {
+        match self {
+            Device::Gpu(gpu) => {
+                let t = gpu.traits();
+                format!("{} ({}, {}, {})", t.name, t.kind, t.backend, t.driver)
+            }
+            _ => format!("{}, {}", self.adapter_name(), self.driver()),
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! A list of launches made ready for a device, to be replayed.
+
+use crate::cpu::CpuProgram;
+use crate::device::Device;
+use crate::gpu::GpuProgram;
+use crate::launch::{Cost, Launch};
+use crate::store::{Memory, Store};
+use std::ops::Range;
+
+/// Whether a step may read what an earlier one wrote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// It may: training.
+    Sequential,
+    /// It must not: evaluation. Steps may run at the same time.
+    Independent,
+}
+
+/// Launches, compiled for a device and bound to a store's buffers.
+pub struct Executable {
+    launches: Vec<Launch>,
+    program: Backend,
+}
+
+enum Backend {
+    F32(CpuProgram<f32>),
+    F64(CpuProgram<f64>),
+    Gpu(GpuProgram),
+}
+
+impl Executable {
+    /// Compiles shaders, makes temporaries (`temporaries`: elements a run) and binds everything.
+    pub fn new(device: &Device, store: &Store, launches: Vec<Launch>, temporaries: Vec<usize>) -> Executable {
+        let program = match (device, &store.memory) {
+            (Device::Cpu, Memory::F32(_)) => Backend::F32(CpuProgram::new(launches.clone(), temporaries)),
+            (Device::Oracle, Memory::F64(_)) => Backend::F64(CpuProgram::new(launches.clone(), temporaries)),
+            (Device::Gpu(gpu), Memory::Gpu(memory)) => Backend::Gpu(GpuProgram::new(gpu, store, memory, &launches, &temporaries)),
+            _ => panic!("the store belongs to another device"),
+        };
+        Executable { launches, program }
+    }
+
+    /// The launches of one step. (A GPU adds one, to count steps.)
+    pub fn launches(&self) -> &[Launch] {
+        &self.launches
+    }
+
+    /// Work of one step of one run.
+    pub fn cost(&self) -> Cost {
+        self.launches.iter().map(Launch::cost).fold(Cost::default(), |a, b| Cost { flops: a.flops + b.flops, bytes: a.bytes + b.bytes })
+    }
+
+    /// Replays steps `steps`. Returns when the work is done (CPU) or handed over (GPU).
+    pub fn run(&self, store: &mut Store, steps: Range<usize>, order: Order) {
+        match (&self.program, &mut store.memory) {
+            (Backend::F32(p), Memory::F32(m)) => run_cpu(p, m, steps, order),
+            (Backend::F64(p), Memory::F64(m)) => run_cpu(p, m, steps, order),
+            (Backend::Gpu(p), Memory::Gpu(_)) => p.run(steps),
+            _ => panic!("the store belongs to another device"),
+        }
+    }
+}
+
+fn run_cpu<F: crate::kernel_call::TwinCall>(p: &CpuProgram<F>, m: &mut crate::store::HostMemory<F>, steps: Range<usize>, order: Order) {
+    match order {
+        Order::Sequential => p.run_in_order(m, steps),
+        Order::Independent => p.run_independent(m, steps),
+    }
+}

@@ -1,0 +1,275 @@
+//! Elementwise expressions: one description that becomes WGSL in a shader and a loop over blocks in
+//! its CPU twin. Every kernel with a float output can end in one (its epilogue), so that chains of
+//! elementwise operations cost no launch of their own.
+
+use crate::float::Float;
+use crate::launch::Input;
+use std::fmt::Write;
+
+/// An elementwise function of one value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Unary {
+    /// -x
+    Neg,
+    /// e^x
+    Exp,
+    /// ln x
+    Ln,
+    /// √x
+    Sqrt,
+    /// max(x, 0)
+    Relu,
+    /// 1 where x > 0, else 0: the slope of `Relu`, and 0 at 0
+    Step,
+}
+
+/// An elementwise function of two values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Binary {
+    /// a + b
+    Add,
+    /// a - b
+    Sub,
+    /// a · b
+    Mul,
+    /// a / b
+    Div,
+}
+
+impl Unary {
+    /// The function itself.
+    #[inline(always)]
+    pub fn apply<F: Float>(self, x: F) -> F {
+        match self {
+            Unary::Neg => -x,
+            Unary::Exp => x.exp(),
+            Unary::Ln => x.ln(),
+            Unary::Sqrt => x.sqrt(),
+            // Written so that NaN stays NaN: a divergence must not be hidden by an activation.
+            Unary::Relu => if x < F::ZERO { F::ZERO } else { x },
+            Unary::Step => if x > F::ZERO { F::ONE } else { F::ZERO },
+        }
+    }
+
+    fn wgsl(self, x: &str) -> String {
+        match self {
+            Unary::Neg => format!("-{x}"),
+            Unary::Exp => format!("exp({x})"),
+            Unary::Ln => format!("log({x})"),
+            Unary::Sqrt => format!("sqrt({x})"),
+            Unary::Relu => format!("select({x}, 0.0, {x} < 0.0)"),
+            Unary::Step => format!("select(0.0, 1.0, {x} > 0.0)"),
+        }
+    }
+}
+
+impl Binary {
+    /// The function itself.
+    #[inline(always)]
+    pub fn apply<F: Float>(self, a: F, b: F) -> F {
+        match self {
+            Binary::Add => a + b,
+            Binary::Sub => a - b,
+            Binary::Mul => a * b,
+            Binary::Div => a / b,
+        }
+    }
+
+    fn symbol(self) -> char {
+        match self {
+            Binary::Add => '+',
+            Binary::Sub => '-',
+            Binary::Mul => '*',
+            Binary::Div => '/',
+        }
+    }
+}
+
+/// One instruction; operands are the results of earlier ones.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Instruction {
+    /// What the kernel itself computed for this element.
+    Value,
+    /// Extra input number `.0`, read through its [`Access`].
+    Extra(usize),
+    /// A number.
+    Constant(f64),
+    /// A function of one earlier result.
+    Unary(Unary, usize),
+    /// A function of two earlier results.
+    Binary(Binary, usize, usize),
+}
+
+/// How element `i` of the output reads an extra input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Access {
+    /// Element `i`.
+    Full,
+    /// A broadcast `[outer, inner]` → `[outer, mid, inner]`: element `i / (mid·inner) · inner + i % inner`.
+    Spread {
+        /// Length of the new axis.
+        mid: usize,
+        /// Elements behind the new axis.
+        inner: usize,
+    },
+    /// The input is `[rows]` of class numbers: 1 where `i % classes` is the class of row `i / classes`.
+    OneHot {
+        /// Number of classes.
+        classes: usize,
+    },
+}
+
+/// An expression over the kernel's value and extra inputs; the last instruction is the result.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Epilogue {
+    /// In order; empty means the value as it is.
+    pub instructions: Vec<Instruction>,
+    /// How each extra input is read.
+    pub extras: Vec<Access>,
+}
+
+/// Elements evaluated at a time: a few registers of this length stay in the first-level cache.
+const BLOCK: usize = 512;
+
+impl Epilogue {
+    /// Whether the value passes through unchanged.
+    pub fn is_identity(&self) -> bool {
+        self.instructions.is_empty()
+    }
+
+    /// Arithmetic operations per element.
+    pub fn operations(&self) -> usize {
+        let arithmetic = |i: &&Instruction| matches!(i, Instruction::Unary(..) | Instruction::Binary(..));
+        self.instructions.iter().filter(arithmetic).count()
+    }
+
+    /// The WGSL of this expression: bindings from `first_binding` on (views from `first_view`), and
+    /// `fn epilogue(value, i, run)`. An extra listed in `in_place` is the output itself.
+    pub fn wgsl(&self, first_binding: usize, first_view: usize, in_place: &[bool]) -> String {
+        let mut text = String::new();
+        for (e, access) in self.extras.iter().enumerate() {
+            if !in_place[e] {
+                let kind = if matches!(access, Access::OneHot { .. }) { "u32" } else { "f32" };
+                let _ = writeln!(text, "@group(0) @binding({}) var<storage, read> extra{e}: array<{kind}>;", first_binding + e);
+            }
+        }
+        text.push_str("fn epilogue(value: f32, i: u32, run: u32) -> f32 {\n");
+        for (n, instruction) in self.instructions.iter().enumerate() {
+            let right = match *instruction {
+                Instruction::Value => "value".to_string(),
+                Instruction::Extra(e) => self.load(e, first_view + e, in_place[e]),
+                // `{:?}` prints the shortest digits that give the number back, always with a point or exponent.
+                Instruction::Constant(c) => format!("f32({:?})", c as f32),
+                Instruction::Unary(op, x) => op.wgsl(&format!("x{x}")),
+                Instruction::Binary(op, a, b) => format!("x{a} {} x{b}", op.symbol()),
+            };
+            let _ = writeln!(text, "    let x{n} = {right};");
+        }
+        let last = self.instructions.len();
+        let _ = writeln!(text, "    return {};\n}}", if last == 0 { "value".into() } else { format!("x{}", last - 1) });
+        text
+    }
+
+    fn load(&self, e: usize, view: usize, in_place: bool) -> String {
+        if in_place {
+            return "out[base(0u, run) + i]".into();
+        }
+        match self.extras[e] {
+            Access::Full => format!("extra{e}[base({view}u, run) + i]"),
+            Access::Spread { mid, inner: 1 } => format!("extra{e}[base({view}u, run) + i / {mid}u]"),
+            Access::Spread { mid, inner } => format!("extra{e}[base({view}u, run) + i / {}u * {inner}u + i % {inner}u]", mid * inner),
+            Access::OneHot { classes } => {
+                format!("select(0.0, 1.0, extra{e}[base({view}u, run) + i / {classes}u] == i % {classes}u)")
+            }
+        }
+    }
+
+    /// Applies the expression to `out` in place; `out` holds the kernel's values. An [`Input::Out`]
+    /// among the extras reads `old`, or the values themselves where `old` is `None`.
+    pub fn apply<F: Float>(&self, out: &mut [F], old: Option<&[F]>, extras: &[Input<'_, F>], scratch: &mut Vec<F>) {
+        if self.is_identity() {
+            return;
+        }
+        scratch.resize(self.instructions.len() * BLOCK, F::ZERO);
+        for (block, values) in out.chunks_mut(BLOCK).enumerate() {
+            let start = block * BLOCK;
+            let length = values.len();
+            for (n, instruction) in self.instructions.iter().enumerate() {
+                let (earlier, rest) = scratch.split_at_mut(n * BLOCK);
+                let target = &mut rest[..length];
+                let register = |r: usize| &earlier[r * BLOCK..r * BLOCK + length];
+                match *instruction {
+                    Instruction::Value => target.copy_from_slice(values),
+                    Instruction::Extra(e) => read(self.extras[e], &extras[e], old, values, start, target),
+                    Instruction::Constant(c) => target.fill(F::of(c)),
+                    Instruction::Unary(op, x) => unary(op, register(x), target),
+                    Instruction::Binary(op, a, b) => binary(op, register(a), register(b), target),
+                }
+            }
+            let last = (self.instructions.len() - 1) * BLOCK;
+            values.copy_from_slice(&scratch[last..last + length]);
+        }
+    }
+}
+
+fn read<F: Float>(access: Access, input: &Input<'_, F>, old: Option<&[F]>, values: &[F], start: usize, target: &mut [F]) {
+    let end = start + target.len();
+    match (access, input) {
+        (Access::Full, Input::Out) => match old {
+            Some(old) => target.copy_from_slice(&old[start..end]),
+            None => target.copy_from_slice(values),
+        },
+        (Access::Full, Input::Float(x)) => target.copy_from_slice(&x[start..end]),
+        (Access::Spread { mid, inner: 1 }, Input::Float(x)) => {
+            for (i, t) in (start..end).zip(target) {
+                *t = x[i / mid];
+            }
+        }
+        (Access::Spread { mid, inner }, Input::Float(x)) => {
+            for (i, t) in (start..end).zip(target) {
+                *t = x[i / (mid * inner) * inner + i % inner];
+            }
+        }
+        (Access::OneHot { classes }, Input::Index(x)) => {
+            for (i, t) in (start..end).zip(target) {
+                *t = if x[i / classes] as usize == i % classes { F::ONE } else { F::ZERO };
+            }
+        }
+        (access, input) => panic!("epilogue: an input of kind {} can't be read as {access:?}", input.kind()),
+    }
+}
+
+// One loop an operator, so that each is vectorised: a match inside the loop would not be.
+fn unary<F: Float>(op: Unary, x: &[F], target: &mut [F]) {
+    macro_rules! each {
+        ($op:expr) => {
+            for (t, &x) in target.iter_mut().zip(x) {
+                *t = $op.apply(x);
+            }
+        };
+    }
+    match op {
+        Unary::Neg => each!(Unary::Neg),
+        Unary::Exp => each!(Unary::Exp),
+        Unary::Ln => each!(Unary::Ln),
+        Unary::Sqrt => each!(Unary::Sqrt),
+        Unary::Relu => each!(Unary::Relu),
+        Unary::Step => each!(Unary::Step),
+    }
+}
+
+fn binary<F: Float>(op: Binary, a: &[F], b: &[F], target: &mut [F]) {
+    macro_rules! each {
+        ($op:expr) => {
+            for ((t, &a), &b) in target.iter_mut().zip(a).zip(b) {
+                *t = $op.apply(a, b);
+            }
+        };
+    }
+    match op {
+        Binary::Add => each!(Binary::Add),
+        Binary::Sub => each!(Binary::Sub),
+        Binary::Mul => each!(Binary::Mul),
+        Binary::Div => each!(Binary::Div),
+    }
+}

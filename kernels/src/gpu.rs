@@ -1,0 +1,394 @@
+//! Programs on a GPU through wgpu: adapters, pipelines, buffers, submissions.
+//!
+//! A replay is one compute pass with every launch of every step in it. Pipelines are shared by shape:
+//! sizes and views are in a uniform buffer, a slot a launch. Bindings are reflected from the WGSL.
+
+use crate::device::{AdapterSummary, DeviceError};
+use crate::launch::{BufferId, Launch, View};
+use crate::store::{BufferInfo, Kind, Store};
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
+
+/// What a kernel may want to know of an adapter.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Traits {
+    /// The adapter's name.
+    pub name: String,
+    /// Driver and version.
+    pub driver: String,
+    /// Vulkan, Metal or DX12.
+    pub backend: String,
+    /// Discrete, integrated, virtual, software.
+    pub kind: String,
+    /// A CPU that plays a GPU.
+    pub software: bool,
+    /// Lanes of a subgroup, where subgroup operations exist and the number is fixed.
+    pub subgroup: Option<u32>,
+}
+
+/// What has been asked of a GPU so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Command buffers submitted.
+    pub submissions: u64,
+    /// Launches encoded.
+    pub launches: u64,
+    /// Buffers made.
+    pub buffers: u64,
+    /// Pipelines compiled.
+    pub pipelines: u64,
+    /// Times the host waited for the device.
+    pub waits: u64,
+}
+
+#[derive(Default)]
+struct Counters {
+    submissions: AtomicU64,
+    launches: AtomicU64,
+    buffers: AtomicU64,
+    pipelines: AtomicU64,
+    waits: AtomicU64,
+}
+
+/// An open adapter.
+pub struct Gpu {
+    device: wgpu::Device,
+    queue: wgpu::Queue,
+    traits: Traits,
+    pipelines: Mutex<BTreeMap<String, Arc<Pipeline>>>,
+    counters: Counters,
+}
+
+struct Pipeline {
+    pipeline: wgpu::ComputePipeline,
+    layout: wgpu::BindGroupLayout,
+    /// Bindings that the shader declares.
+    bindings: Vec<u32>,
+}
+
+fn adapters() -> Vec<wgpu::Adapter> {
+    let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
+    descriptor.backends = wgpu::Backends::VULKAN | wgpu::Backends::METAL | wgpu::Backends::DX12;
+    pollster::block_on(wgpu::Instance::new(descriptor).enumerate_adapters(wgpu::Backends::all()))
+}
+
+fn traits(adapter: &wgpu::Adapter) -> Traits {
+    let info = adapter.get_info();
+    let fixed = info.subgroup_min_size == info.subgroup_max_size;
+    let subgroup = adapter.features().contains(wgpu::Features::SUBGROUP) && fixed;
+    Traits {
+        driver: format!("{} {}", info.driver, info.driver_info).trim().to_string(),
+        backend: format!("{:?}", info.backend),
+        kind: match info.device_type {
+            wgpu::DeviceType::DiscreteGpu => "discrete GPU",
+            wgpu::DeviceType::IntegratedGpu => "integrated GPU",
+            wgpu::DeviceType::VirtualGpu => "virtual GPU",
+            wgpu::DeviceType::Cpu => "software",
+            wgpu::DeviceType::Other => "other",
+        }
+        .into(),
+        software: info.device_type == wgpu::DeviceType::Cpu,
+        subgroup: subgroup.then_some(info.subgroup_min_size),
+        name: info.name,
+    }
+}
+
+pub(crate) fn summaries() -> Vec<AdapterSummary> {
+    let summary = |(index, adapter): (usize, &wgpu::Adapter)| {
+        let (limits, features) = (adapter.limits(), adapter.features());
+        let mib = |bytes: u64| format!("{} MiB", bytes >> 20);
+        let present = |name: &str, flag| features.contains(flag).then(|| name.to_string());
+        AdapterSummary {
+            index,
+            traits: traits(adapter),
+            limits: vec![
+                ("largest buffer".into(), mib(limits.max_buffer_size)),
+                ("largest binding".into(), mib(limits.max_storage_buffer_binding_size)),
+                ("storage buffers a shader".into(), limits.max_storage_buffers_per_shader_stage.to_string()),
+                ("workgroup memory".into(), format!("{} KiB", limits.max_compute_workgroup_storage_size >> 10)),
+                ("threads a workgroup".into(), limits.max_compute_invocations_per_workgroup.to_string()),
+            ],
+            features: [
+                present("subgroups", wgpu::Features::SUBGROUP),
+                present("f16", wgpu::Features::SHADER_F16),
+                present("timestamps", wgpu::Features::TIMESTAMP_QUERY),
+                present("timestamps inside passes", wgpu::Features::TIMESTAMP_QUERY_INSIDE_PASSES),
+            ]
+            .into_iter()
+            .flatten()
+            .collect(),
+        }
+    };
+    adapters().iter().enumerate().map(summary).collect()
+}
+
+impl Gpu {
+    /// Opens adapter number `index` of [`summaries`].
+    pub(crate) fn open(index: usize) -> Result<Gpu, DeviceError> {
+        let adapters = adapters();
+        let adapter = adapters.get(index).ok_or(DeviceError::NoAdapter)?;
+        let traits = traits(adapter);
+        let descriptor = wgpu::DeviceDescriptor {
+            label: Some("hindsight"),
+            required_features: adapter.features() & (wgpu::Features::SUBGROUP | wgpu::Features::TIMESTAMP_QUERY),
+            // What the adapter has: images need large bindings, fused kernels many of them.
+            required_limits: adapter.limits(),
+            ..Default::default()
+        };
+        let refused = |e: wgpu::RequestDeviceError| DeviceError::Refused { adapter: traits.name.clone(), reason: e.to_string() };
+        let (device, queue) = pollster::block_on(adapter.request_device(&descriptor)).map_err(refused)?;
+        Ok(Gpu { device, queue, traits, pipelines: Mutex::default(), counters: Counters::default() })
+    }
+
+    /// What the adapter is.
+    pub fn traits(&self) -> &Traits {
+        &self.traits
+    }
+
+    /// What has been asked of it so far.
+    pub fn counts(&self) -> Counts {
+        let c = &self.counters;
+        Counts {
+            submissions: c.submissions.load(Relaxed),
+            launches: c.launches.load(Relaxed),
+            buffers: c.buffers.load(Relaxed),
+            pipelines: c.pipelines.load(Relaxed),
+            waits: c.waits.load(Relaxed),
+        }
+    }
+
+    /// Waits until all that was submitted is done.
+    pub fn wait(&self) {
+        self.counters.waits.fetch_add(1, Relaxed);
+        self.device.poll(wgpu::PollType::wait_indefinitely()).expect("the device was lost while it was computing");
+    }
+
+    fn buffer(&self, label: &str, bytes: u64, usage: wgpu::BufferUsages) -> wgpu::Buffer {
+        self.counters.buffers.fetch_add(1, Relaxed);
+        self.device.create_buffer(&wgpu::BufferDescriptor { label: Some(label), size: bytes.max(4), usage, mapped_at_creation: false })
+    }
+
+    fn storage(&self, label: &str, words: usize) -> wgpu::Buffer {
+        use wgpu::BufferUsages as Use;
+        self.buffer(label, words as u64 * 4, Use::STORAGE | Use::COPY_DST | Use::COPY_SRC)
+    }
+
+    /// The pipeline for a complete WGSL text, compiled at its first use.
+    fn pipeline(&self, name: &str, source: &str, constants: &[(&'static str, f64)]) -> Arc<Pipeline> {
+        let key = format!("{constants:?}{source}");
+        let mut pipelines = self.pipelines.lock().expect("no thread panics with the pipelines");
+        pipelines.entry(key).or_insert_with(|| Arc::new(self.compile(name, source, constants))).clone()
+    }
+
+    fn compile(&self, name: &str, source: &str, constants: &[(&'static str, f64)]) -> Pipeline {
+        self.counters.pipelines.fetch_add(1, Relaxed);
+        let entries = reflect(name, source);
+        let layout = self.device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: Some(name), entries: &entries });
+        let pipeline_layout = self.device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+            label: Some(name),
+            bind_group_layouts: &[Some(&layout)],
+            immediate_size: 0,
+        });
+        let module = self.device.create_shader_module(wgpu::ShaderModuleDescriptor {
+            label: Some(name),
+            source: wgpu::ShaderSource::Wgsl(source.into()),
+        });
+        let pipeline = self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+            label: Some(name),
+            layout: Some(&pipeline_layout),
+            module: &module,
+            entry_point: Some("main"),
+            compilation_options: wgpu::PipelineCompilationOptions { constants, ..Default::default() },
+            cache: None,
+        });
+        Pipeline { pipeline, layout, bindings: entries.iter().map(|e| e.binding).collect() }
+    }
+}
+
+/// The bindings that a WGSL text declares: the shader is the one place that says what they are.
+fn reflect(name: &str, source: &str) -> Vec<wgpu::BindGroupLayoutEntry> {
+    let module = naga::front::wgsl::parse_str(source).unwrap_or_else(|e| panic!("{name}: {}", e.emit_to_string(source)));
+    let entry = |(_, variable): (_, &naga::GlobalVariable)| {
+        let ty = match variable.space {
+            naga::AddressSpace::Uniform => wgpu::BufferBindingType::Uniform,
+            naga::AddressSpace::Storage { access } => {
+                wgpu::BufferBindingType::Storage { read_only: !access.contains(naga::StorageAccess::STORE) }
+            }
+            _ => return None,
+        };
+        Some(wgpu::BindGroupLayoutEntry {
+            binding: variable.binding.as_ref()?.binding,
+            visibility: wgpu::ShaderStages::COMPUTE,
+            ty: wgpu::BindingType::Buffer { ty, has_dynamic_offset: false, min_binding_size: None },
+            count: None,
+        })
+    };
+    module.global_variables.iter().filter_map(entry).collect()
+}
+
+/// A store's buffers on a GPU: run after run, each run's part on a boundary of 64 elements.
+pub(crate) struct GpuMemory {
+    gpu: Arc<Gpu>,
+    runs: usize,
+    buffers: Vec<wgpu::Buffer>,
+    /// Words from one run to the next; 0 for a shared buffer.
+    strides: Vec<usize>,
+}
+
+fn run_stride(elements: usize) -> usize {
+    elements.next_multiple_of(64)
+}
+
+impl GpuMemory {
+    pub(crate) fn new(gpu: Arc<Gpu>, runs: usize) -> GpuMemory {
+        GpuMemory { gpu, runs, buffers: vec![], strides: vec![] }
+    }
+
+    pub(crate) fn allocate(&mut self, info: &BufferInfo) {
+        let words = if info.kind == Kind::Bytes { info.elements.div_ceil(4) } else { info.elements };
+        let (stride, copies) = if info.shared { (0, 1) } else { (run_stride(words), self.runs) };
+        self.buffers.push(self.gpu.storage(&info.name, run_stride(words) * copies));
+        self.strides.push(stride);
+    }
+
+    /// Writes words; `offset` is in elements of four bytes.
+    pub(crate) fn write(&mut self, id: usize, run: usize, offset: usize, bytes: &[u8]) {
+        let at = (run * self.strides[id] + offset) as u64 * 4;
+        self.gpu.queue.write_buffer(&self.buffers[id], at, bytes);
+    }
+
+    pub(crate) fn read(&self, id: usize, elements: usize) -> Vec<Vec<f64>> {
+        let (gpu, stride) = (&self.gpu, self.strides[id]);
+        let size = (stride * self.runs * 4) as u64;
+        let landing = gpu.buffer("read back", size, wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST);
+        let mut encoder = gpu.device.create_command_encoder(&Default::default());
+        encoder.copy_buffer_to_buffer(&self.buffers[id], 0, &landing, 0, size);
+        gpu.counters.submissions.fetch_add(1, Relaxed);
+        gpu.queue.submit([encoder.finish()]);
+        landing.slice(..).map_async(wgpu::MapMode::Read, |result| result.expect("the device was lost before a read-back"));
+        gpu.wait();
+        let mapped = landing.slice(..).get_mapped_range().expect("the range was mapped and waited for");
+        let words: &[f32] = bytemuck::cast_slice(&mapped);
+        (0..self.runs).map(|r| words[r * stride..r * stride + elements].iter().map(|&x| x.into()).collect()).collect()
+    }
+}
+
+/// A program's launches, with their pipelines and bind groups.
+pub(crate) struct GpuProgram {
+    gpu: Arc<Gpu>,
+    step: wgpu::Buffer,
+    launches: Vec<Ready>,
+}
+
+struct Ready {
+    pipeline: Arc<Pipeline>,
+    group: wgpu::BindGroup,
+    grid: [u32; 3],
+}
+
+/// Most views that a launch can have, as `Params.views` in shaders/prelude.wgsl has places.
+const VIEWS: usize = 12;
+/// Words of a launch's slot in the uniform buffer: 8 sizes and 12 views of 8, rounded up to 512 bytes.
+const SLOT: usize = 128;
+/// Launches in one submission: enough to hide its cost, few enough to let the device start early.
+const LAUNCHES_A_SUBMISSION: usize = 4096;
+
+impl GpuProgram {
+    pub(crate) fn new(gpu: &Arc<Gpu>, store: &Store, memory: &GpuMemory, launches: &[Launch], temporaries: &[usize]) -> GpuProgram {
+        let step = gpu.storage("step", 1);
+        let temporaries: Vec<(wgpu::Buffer, usize)> = temporaries
+            .iter()
+            .map(|&elements| (gpu.storage("temporary", run_stride(elements) * store.runs()), run_stride(elements)))
+            .collect();
+        let place = |id: BufferId| match id {
+            BufferId::Stored(id) => (&memory.buffers[id], memory.strides[id], store.info(id).kind),
+            BufferId::Temporary(id) => (&temporaries[id].0, temporaries[id].1, Kind::Float),
+        };
+        let mut slots = vec![0_u32; SLOT * launches.len().max(1)];
+        use wgpu::BufferUsages as Use;
+        let params = gpu.buffer("params", slots.len() as u64 * 4, Use::UNIFORM | Use::COPY_DST);
+        let mut ready = Vec::new();
+        for (n, launch) in launches.iter().enumerate() {
+            let kernel = launch.kernel.describe();
+            let shader = kernel.shader(&gpu.traits, &launch.inputs);
+            let pipeline = gpu.pipeline(kernel.name(), &compose(launch, &shader.source), &shader.constants);
+            let views = std::iter::once(&launch.output).chain(&launch.inputs);
+            let slot = &mut slots[n * SLOT..(n + 1) * SLOT];
+            slot[..shader.size.len()].copy_from_slice(&shader.size);
+            assert!(launch.inputs.len() < VIEWS, "{}: {} operands, {VIEWS} are possible", kernel.name(), launch.inputs.len());
+            for (view, words) in views.clone().zip(slot[8..].chunks_exact_mut(8)) {
+                let (_, stride, kind) = place(view.buffer);
+                words[..5].copy_from_slice(&view_words(view, stride, kind));
+            }
+            let resource = |binding: u32| match binding {
+                0 => step.as_entire_binding(),
+                1 => wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+                    buffer: &params,
+                    offset: (n * SLOT * 4) as u64,
+                    size: std::num::NonZero::new(SLOT as u64 * 4),
+                }),
+                b => place(views.clone().nth(b as usize - 2).expect("a binding a view").buffer).0.as_entire_binding(),
+            };
+            let entries: Vec<_> = pipeline.bindings.iter().map(|&binding| wgpu::BindGroupEntry { binding, resource: resource(binding) }).collect();
+            let group = gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
+                label: Some(kernel.name()),
+                layout: &pipeline.layout,
+                entries: &entries,
+            });
+            let [x, y] = shader.groups;
+            ready.push(Ready { pipeline, group, grid: [x, y, store.runs() as u32] });
+        }
+        gpu.queue.write_buffer(&params, 0, bytemuck::cast_slice(&slots));
+        ready.push(Self::advance(gpu, &step));
+        GpuProgram { gpu: gpu.clone(), step, launches: ready }
+    }
+
+    /// The launch that counts the step.
+    fn advance(gpu: &Gpu, step: &wgpu::Buffer) -> Ready {
+        let pipeline = gpu.pipeline("advance", include_str!("../../shaders/advance.wgsl"), &[]);
+        let entries = [wgpu::BindGroupEntry { binding: 0, resource: step.as_entire_binding() }];
+        let descriptor = wgpu::BindGroupDescriptor { label: Some("advance"), layout: &pipeline.layout, entries: &entries };
+        let group = gpu.device.create_bind_group(&descriptor);
+        Ready { pipeline, group, grid: [1, 1, 1] }
+    }
+
+    /// Hands all steps over; waits for none of them.
+    pub(crate) fn run(&self, steps: Range<usize>) {
+        self.gpu.queue.write_buffer(&self.step, 0, bytemuck::bytes_of(&(steps.start as u32)));
+        let steps_a_submission = (LAUNCHES_A_SUBMISSION / self.launches.len()).max(1);
+        let mut left = steps.len();
+        while left > 0 {
+            let now = left.min(steps_a_submission);
+            let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
+            let mut pass = encoder.begin_compute_pass(&Default::default());
+            for launch in (0..now).flat_map(|_| &self.launches) {
+                pass.set_pipeline(&launch.pipeline.pipeline);
+                pass.set_bind_group(0, &launch.group, &[]);
+                let [x, y, z] = launch.grid;
+                pass.dispatch_workgroups(x, y, z);
+            }
+            drop(pass);
+            self.gpu.counters.submissions.fetch_add(1, Relaxed);
+            self.gpu.counters.launches.fetch_add((now * self.launches.len()) as u64, Relaxed);
+            self.gpu.queue.submit([encoder.finish()]);
+            left -= now;
+        }
+    }
+}
+
+/// A view as shaders/prelude.wgsl lays it out.
+fn view_words(view: &View, run_stride: usize, kind: Kind) -> [u32; 5] {
+    let scale = if kind == Kind::Bytes { 4 } else { 1 };
+    assert!(view.offset % scale == 0 && view.step.stride % scale == 0, "images must begin at a word");
+    let words = [view.offset / scale, run_stride, view.step.stride / scale, view.step.every, view.step.period];
+    words.map(|w| u32::try_from(w).expect("a buffer has fewer than 2^32 elements"))
+}
+
+/// Prelude, kernel, epilogue: one WGSL text.
+pub(crate) fn compose(launch: &Launch, kernel: &str) -> String {
+    let own = launch.kernel.describe().inputs();
+    let epilogue = launch.epilogue.wgsl(3 + own, 1 + own, &launch.in_place());
+    format!("{}\n{kernel}\n{epilogue}", include_str!("../../shaders/prelude.wgsl"))
+}

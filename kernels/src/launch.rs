@@ -1,0 +1,214 @@
+//! What a launch is: a kernel, where its operands lie, and where its result goes.
+
+use crate::bytes::Bytes;
+use crate::expr::Epilogue;
+use crate::float::Float;
+use crate::gpu::Traits;
+use std::borrow::Cow;
+use std::fmt::Debug;
+use std::sync::Arc;
+
+/// A buffer: one that outlives a replay (in the [`Store`](crate::Store)), or one of the program's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum BufferId {
+    /// Number in the store.
+    Stored(usize),
+    /// Number among the program's temporaries.
+    Temporary(usize),
+}
+
+/// Which row of a per-step buffer a step sees: `(step / every) % period`, times `stride` elements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Stride {
+    /// Elements from one row to the next; 0: every step sees the same.
+    pub stride: usize,
+    /// Steps that see the same row.
+    pub every: usize,
+    /// Rows before the first one comes again.
+    pub period: usize,
+}
+
+impl Stride {
+    /// Every step sees the same elements.
+    pub const FIXED: Stride = Stride { stride: 0, every: 1, period: 1 };
+
+    /// Elements to skip at `step`.
+    pub fn at(&self, step: usize) -> usize {
+        step / self.every % self.period * self.stride
+    }
+}
+
+/// Where an operand begins: elements into a buffer, in every run alike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct View {
+    /// The buffer.
+    pub buffer: BufferId,
+    /// Elements (for bytes: bytes) from the start of the run's part.
+    pub offset: usize,
+    /// Movement with the step.
+    pub step: Stride,
+}
+
+impl View {
+    /// The view from the start of a buffer, the same at every step.
+    pub fn whole(buffer: BufferId) -> View {
+        View { buffer, offset: 0, step: Stride::FIXED }
+    }
+}
+
+/// An operand as a CPU twin sees it; slices begin at the view and may be longer than the operand.
+#[derive(Clone, Copy)]
+pub enum Input<'a, F> {
+    /// Numbers.
+    Float(&'a [F]),
+    /// Indices or class numbers.
+    Index(&'a [u32]),
+    /// Images, and the byte at which the operand begins.
+    Bytes(&'a Bytes, usize),
+    /// The output itself: an update in place.
+    Out,
+}
+
+impl<'a, F> Input<'a, F> {
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Input::Float(_) => "float",
+            Input::Index(_) => "index",
+            Input::Bytes(..) => "bytes",
+            Input::Out => "output",
+        }
+    }
+
+    /// The numbers; panics on another kind, which is an error in the program that was compiled.
+    pub fn float(&self) -> &'a [F] {
+        match *self {
+            Input::Float(x) => x,
+            _ => panic!("expected an operand of floats, found {}", self.kind()),
+        }
+    }
+
+    /// The indices; panics on another kind.
+    pub fn index(&self) -> &'a [u32] {
+        match *self {
+            Input::Index(x) => x,
+            _ => panic!("expected an operand of indices, found {}", self.kind()),
+        }
+    }
+}
+
+/// Work of one launch for one run.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Cost {
+    /// Floating-point operations; a multiply-add is two.
+    pub flops: f64,
+    /// Bytes that must be read and written at least once.
+    pub bytes: f64,
+}
+
+/// What a kernel asks of the GPU.
+pub struct Shader {
+    /// WGSL between the prelude and the epilogue.
+    pub source: Cow<'static, str>,
+    /// Pipeline-overridable constants.
+    pub constants: Vec<(&'static str, f64)>,
+    /// Up to eight numbers in `params.size` and `params.more`.
+    pub size: Vec<u32>,
+    /// Workgroups in x and y; z counts the runs.
+    pub groups: [u32; 2],
+}
+
+impl Shader {
+    /// A shader with one thread an element, 256 a workgroup, for `elements` elements.
+    pub fn per_element(source: &'static str, size: Vec<u32>, elements: usize) -> Shader {
+        Shader { source: source.into(), constants: vec![], size, groups: spread_groups(elements.div_ceil(256)) }
+    }
+}
+
+/// Splits a count of workgroups over x and y: an axis holds at most 65,535 on every adapter.
+pub fn spread_groups(groups: usize) -> [u32; 2] {
+    let x = groups.clamp(1, 65_535);
+    [x as u32, groups.div_ceil(x).max(1) as u32]
+}
+
+/// A kernel at a shape: the shader, its cost, and the CPU twin that it must equal.
+///
+/// Implement [`Twin`] and [`Describe`]; `Kernel` follows.
+pub trait Kernel: Debug + Send + Sync {
+    /// The description shared by all devices.
+    fn describe(&self) -> &dyn Describe;
+    /// The twin in single precision.
+    fn twin_f32(&self, out: &mut [f32], inputs: &[Input<'_, f32>]);
+    /// The twin in double precision: the oracle.
+    fn twin_f64(&self, out: &mut [f64], inputs: &[Input<'_, f64>]);
+}
+
+/// Name, cost and shader of a kernel at a shape.
+pub trait Describe: Debug + Send + Sync {
+    /// The stem of its files.
+    fn name(&self) -> &'static str;
+    /// Elements of the output, for one run.
+    fn elements(&self) -> usize;
+    /// Work for one run, without the epilogue.
+    fn cost(&self) -> Cost;
+    /// Number of its own inputs, before the epilogue's extras.
+    fn inputs(&self) -> usize;
+    /// The shader for an adapter.
+    fn shader(&self, adapter: &Traits, inputs: &[View]) -> Shader;
+    /// Whether the twin leaves `out` alone, because the epilogue computes everything.
+    fn only_epilogue(&self) -> bool {
+        false
+    }
+}
+
+/// The plain-Rust meaning of a kernel.
+pub trait Twin {
+    /// Computes `out` (already at its view) from `inputs`.
+    fn compute<F: Float>(&self, out: &mut [F], inputs: &[Input<'_, F>]);
+}
+
+impl<K: Twin + Describe> Kernel for K {
+    fn describe(&self) -> &dyn Describe {
+        self
+    }
+    fn twin_f32(&self, out: &mut [f32], inputs: &[Input<'_, f32>]) {
+        self.compute(out, inputs);
+    }
+    fn twin_f64(&self, out: &mut [f64], inputs: &[Input<'_, f64>]) {
+        self.compute(out, inputs);
+    }
+}
+
+/// One entry of a compiled program.
+#[derive(Clone, Debug)]
+pub struct Launch {
+    /// What is computed.
+    pub kernel: Arc<dyn Kernel>,
+    /// What is done to each element before it is written.
+    pub epilogue: Epilogue,
+    /// The kernel's inputs, then the epilogue's extras.
+    pub inputs: Vec<View>,
+    /// Where the result goes.
+    pub output: View,
+}
+
+impl Launch {
+    /// Which of the epilogue's extras are the output itself.
+    pub fn in_place(&self) -> Vec<bool> {
+        let own = self.kernel.describe().inputs();
+        let same = |(e, view): (usize, &View)| {
+            *view == self.output && self.epilogue.extras[e] == crate::expr::Access::Full
+        };
+        self.inputs[own..].iter().enumerate().map(same).collect()
+    }
+
+    /// Work for one run, epilogue included.
+    pub fn cost(&self) -> Cost {
+        let kernel = self.kernel.describe();
+        let elements = kernel.elements() as f64;
+        let cost = kernel.cost();
+        Cost {
+            flops: cost.flops + elements * self.epilogue.operations() as f64,
+            bytes: cost.bytes + 4.0 * elements * self.epilogue.extras.len() as f64,
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! Hand-written GPU kernels and the devices that run them.
+//!
+//! A [`Kernel`] at a shape knows its WGSL shader, its cost, and the plain-Rust twin that the shader must
+//! equal. A [`Launch`] says where its operands lie. An [`Executable`] replays a list of launches over a
+//! [`Store`] of buffers, on a GPU through wgpu or on the CPU by the twins. Every buffer has a leading
+//! axis of runs. Nothing here knows a gradient.
+
+mod argmax;
+mod bytes;
+mod cpu;
+mod cross_entropy;
+mod device;
+mod executable;
+mod expr;
+mod float;
+mod gather_pixels;
+mod gather_rows;
+mod gemm;
+mod gpu;
+mod kernel_call;
+mod launch;
+mod log_softmax;
+mod map;
+mod matmul;
+mod matmul_shader;
+mod scatter_add_rows;
+mod store;
+mod sum;
+
+pub use argmax::{Argmax, CountCorrect};
+pub use bytes::Bytes;
+pub use cross_entropy::CrossEntropy;
+pub use device::{AdapterSummary, Device, DeviceChoice, DeviceError};
+pub use executable::{Executable, Order};
+pub use expr::{Access, Binary, Epilogue, Instruction, Unary};
+pub use float::Float;
+pub use gather_pixels::{BLANK, GatherPixels};
+pub use gather_rows::GatherRows;
+pub use gpu::{Counts, Gpu, Traits};
+pub use launch::{BufferId, Cost, Describe, Input, Kernel, Launch, Shader, Stride, Twin, View, spread_groups};
+pub use log_softmax::LogSoftmax;
+pub use map::Map;
+pub use matmul::{MatMul, Ones, Variant};
+pub use scatter_add_rows::ScatterAddRows;
+pub use store::{BufferInfo, Kind, Store};
+pub use sum::Sum;

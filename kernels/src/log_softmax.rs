@@ -1,0 +1,51 @@
+//! Logarithm of the softmax of each row.
+
+use crate::float::Float;
+use crate::gpu::Traits;
+use crate::launch::{Cost, Describe, Input, Shader, Twin, View, spread_groups};
+
+/// `out[r, c] = x[r, c] - ln Σ_c exp(x[r, c])`, computed around the row's maximum.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct LogSoftmax {
+    /// Rows.
+    pub rows: usize,
+    /// Classes.
+    pub classes: usize,
+}
+
+/// `ln Σ exp(x)` of one row, safe for large entries.
+pub(crate) fn log_sum_exp<F: Float>(row: &[F]) -> F {
+    let max = row.iter().fold(row[0], |m, &x| if x > m { x } else { m });
+    max + row.iter().fold(F::ZERO, |s, &x| s + (x - max).exp()).ln()
+}
+
+impl Describe for LogSoftmax {
+    fn name(&self) -> &'static str {
+        "log_softmax"
+    }
+    fn elements(&self) -> usize {
+        self.rows * self.classes
+    }
+    fn inputs(&self) -> usize {
+        1
+    }
+    fn cost(&self) -> Cost {
+        let elements = self.elements() as f64;
+        Cost { flops: 4.0 * elements, bytes: 8.0 * elements }
+    }
+    fn shader(&self, _: &Traits, _: &[View]) -> Shader {
+        let source = include_str!("../../shaders/log_softmax.wgsl").into();
+        let size = vec![self.rows as u32, self.classes as u32];
+        Shader { source, constants: vec![], size, groups: spread_groups(self.rows.div_ceil(64)) }
+    }
+}
+
+impl Twin for LogSoftmax {
+    fn compute<F: Float>(&self, out: &mut [F], inputs: &[Input<'_, F>]) {
+        let x = inputs[0].float();
+        for (out, x) in out.chunks_exact_mut(self.classes).zip(x.chunks_exact(self.classes)) {
+            let total = log_sum_exp(x);
+            out.iter_mut().zip(x).for_each(|(o, &x)| *o = x - total);
+        }
+    }
+}

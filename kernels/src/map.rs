@@ -1,0 +1,37 @@
+//! An elementwise chain on its own: nothing but an epilogue.
+
+use crate::float::Float;
+use crate::gpu::Traits;
+use crate::launch::{Cost, Describe, Input, Shader, Twin, View};
+
+/// `out[i] = epilogue(i)` for `elements` elements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Map {
+    /// Elements.
+    pub elements: usize,
+}
+
+impl Describe for Map {
+    fn name(&self) -> &'static str {
+        "map"
+    }
+    fn elements(&self) -> usize {
+        self.elements
+    }
+    fn inputs(&self) -> usize {
+        0
+    }
+    fn cost(&self) -> Cost {
+        Cost { flops: 0.0, bytes: 4.0 * self.elements as f64 }
+    }
+    fn shader(&self, _: &Traits, _: &[View]) -> Shader {
+        Shader::per_element(include_str!("../../shaders/map.wgsl"), vec![self.elements as u32], self.elements)
+    }
+    fn only_epilogue(&self) -> bool {
+        true
+    }
+}
+
+impl Twin for Map {
+    fn compute<F: Float>(&self, _: &mut [F], _: &[Input<'_, F>]) {}
+}

@@ -1,0 +1,154 @@
+//! Matrix product, all four transpositions, with an implicit column or row of ones.
+//!
+//! Shaders: `matmul_plain`, `matmul_tiled`, `matmul_subgroup`.
+
+use crate::bytes::Bytes;
+use crate::float::Float;
+use crate::gemm::{Matrix, gemm, sparse_product};
+use crate::gpu::Traits;
+use crate::launch::{Cost, Describe, Input, Shader, Twin, View};
+
+/// Where a matrix product has ones appended to its left operand. The two are each other's
+/// derivative: a layer with its bias in the last row of its weights is `[x, 1] · w`, and the
+/// gradient of those weights `[x, 1]ᵀ · dy`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Ones {
+    /// Plain product.
+    #[default]
+    No,
+    /// `[a, 1] · b`: a column of ones at the end of a; b has one row more, the bias.
+    Column,
+    /// `[a, 1]ᵀ · b`: the last row of the result is the column sum of b.
+    Row,
+}
+
+/// `out[m, n] = op(a)[m, k] · op(b)[k, n]`, where op transposes if asked to. With [`Ones::Column`] b is
+/// `[k + 1, n]`; with [`Ones::Row`] m counts the row of ones, and a is stored `[k, m - 1]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct MatMul {
+    /// Rows of the result.
+    pub m: usize,
+    /// Columns of the result.
+    pub n: usize,
+    /// Length of the sums (without the ones).
+    pub k: usize,
+    /// a is stored `[k, m]`.
+    pub ta: bool,
+    /// b is stored `[n, k]`.
+    pub tb: bool,
+    /// Ones appended to a.
+    pub ones: Ones,
+    /// a is images: bytes that stand for b / 255, `[m, k]`, shared by all runs.
+    pub bytes: bool,
+}
+
+/// The ways to compute a product on a GPU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Variant {
+    /// One thread an element.
+    Plain,
+    /// Blocks through workgroup memory: discrete GPUs.
+    Tiled,
+    /// A register tile shared by subgroup broadcast: software Vulkan.
+    Subgroup,
+}
+
+impl Variant {
+    /// All of them.
+    pub const ALL: [Variant; 3] = [Variant::Plain, Variant::Tiled, Variant::Subgroup];
+
+    /// Whether the adapter can run it.
+    pub fn runs_on(self, adapter: &Traits) -> bool {
+        self != Variant::Subgroup || adapter.subgroup == Some(8)
+    }
+
+    /// The choice by what the adapter is. Measured: through workgroup memory a software adapter
+    /// reaches a tenth of what subgroup broadcasts give; hardware is the other way round.
+    pub fn for_adapter(adapter: &Traits) -> Variant {
+        match (adapter.software, Variant::Subgroup.runs_on(adapter)) {
+            (true, true) => Variant::Subgroup,
+            (true, false) => Variant::Plain,
+            (false, _) => Variant::Tiled,
+        }
+    }
+
+    fn source(self) -> &'static str {
+        match self {
+            Variant::Plain => include_str!("../../shaders/matmul_plain.wgsl"),
+            Variant::Tiled => include_str!("../../shaders/matmul_tiled.wgsl"),
+            Variant::Subgroup => include_str!("../../shaders/matmul_subgroup.wgsl"),
+        }
+    }
+}
+
+impl MatMul {
+    /// Strides (row, column) of op(a) and op(b).
+    fn strides(&self) -> ([usize; 2], [usize; 2]) {
+        let stored_m = if self.ones == Ones::Row { self.m - 1 } else { self.m };
+        let a = if self.ta { [1, stored_m] } else { [self.k, 1] };
+        let b = if self.tb { [1, self.k] } else { [self.n, 1] };
+        (a, b)
+    }
+
+    fn images<F: Float>(&self, images: &Bytes, offset: usize, b: &[F], out: &mut [F]) {
+        assert!(!self.ta && !self.tb && self.ones != Ones::Row, "matmul: images stand on the left, as they are");
+        let (weights, bias) = b.split_at(self.k * self.n);
+        let bias = (self.ones == Ones::Column).then_some(bias);
+        sparse_product(images.sparse(self.k), offset / self.k, self.m, weights, self.n, self.k, bias, out);
+    }
+}
+
+impl Describe for MatMul {
+    fn name(&self) -> &'static str {
+        "matmul"
+    }
+    fn elements(&self) -> usize {
+        self.m * self.n
+    }
+    fn inputs(&self) -> usize {
+        2
+    }
+    fn cost(&self) -> Cost {
+        let [m, n, k] = [self.m, self.n, self.k].map(|x| x as f64);
+        let a = if self.bytes { m * k } else { 4.0 * m * k };
+        Cost { flops: 2.0 * m * n * k, bytes: a + 4.0 * (k * n + m * n) }
+    }
+    fn shader(&self, adapter: &Traits, inputs: &[View]) -> Shader {
+        crate::matmul_shader::shader(self, adapter, inputs)
+    }
+}
+
+impl Variant {
+    pub(crate) fn text(self) -> &'static str {
+        self.source()
+    }
+}
+
+impl Twin for MatMul {
+    fn compute<F: Float>(&self, out: &mut [F], inputs: &[Input<'_, F>]) {
+        let b = inputs[1].float();
+        if let Input::Bytes(images, offset) = inputs[0] {
+            return self.images(images, offset, b, out);
+        }
+        let a = inputs[0].float();
+        let ([ra, ca], [rb, cb]) = self.strides();
+        let (a, b_matrix) = (Matrix { data: a, row: ra, column: ca }, Matrix { data: b, row: rb, column: cb });
+        let n = self.n;
+        match self.ones {
+            Ones::No => gemm([self.m, n, self.k], a, b_matrix, out, false),
+            Ones::Column => {
+                let bias = &b[self.k * n..(self.k + 1) * n];
+                out.chunks_exact_mut(n).for_each(|row| row.copy_from_slice(bias));
+                gemm([self.m, n, self.k], a, b_matrix, out, true);
+            }
+            Ones::Row => {
+                let (product, sums) = out.split_at_mut((self.m - 1) * n);
+                gemm([self.m - 1, n, self.k], a, b_matrix, product, false);
+                sums.fill(F::ZERO);
+                for row in b[..self.k * n].chunks_exact(n) {
+                    sums.iter_mut().zip(row).for_each(|(s, &x)| *s += x);
+                }
+            }
+        }
+    }
+}
