@@ -1,1 +1,76 @@
-const TILE_M: u32 = 1u; const TILE_N: u32 = 1u;
+// matmul_plain: C[r,m,n] = Σ_k op(A)[r,m,k] · op(B)[r,k,n]   (r: run)
+//
+//   A  [m, k], or [k, m] if TA; with ONES_M op(A) has one row more than is stored, of ones
+//   B  [k, n], or [n, k] if TB; with ONES_K B has one row more, [k + 1, n], added to every row of C
+//   C  [m, n], after the epilogue
+//
+// One thread an element, in rising k: the version to read first, and the one that the others are
+// compared with. Neighbouring threads own neighbouring columns, so that they share what they read of A
+// and read B side by side. Grid: x column tiles, y row tiles, z runs; any m, n, k and offset.
+//
+// Loading: scalars, or images: bytes of [m, k] as x / 255, four to a word, k a multiple of 4, not TA.
+// Launched, costed and held to its oracle by kernels/src/matmul.rs.
+
+@group(0) @binding(2) var<storage, read_write> out: array<f32>;
+@group(0) @binding(3) var<storage, read> a: array<f32>;
+@group(0) @binding(4) var<storage, read> b: array<f32>;
+
+override TA: bool;
+override TB: bool;
+override ONES_K: bool;
+override ONES_M: bool;
+
+// What a workgroup covers of C.
+const TILE_M: u32 = 8u;
+const TILE_N: u32 = 8u;
+
+// [load_a]
+fn load_a(start: u32, at: u32) -> f32 {
+    return a[start + at];
+}
+// [/load_a]
+
+/*
+// [load_a bytes]
+fn load_a(start: u32, at: u32) -> f32 {
+    return unpack4x8unorm(a[start + at / 4u])[at % 4u];
+}
+// [/load_a bytes]
+*/
+
+@compute @workgroup_size(TILE_N, TILE_M)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+    let m = params.size.x;
+    let n = params.size.y;
+    let k = params.size.z;
+    let col = id.x;
+    let row = id.y;
+    let run = id.z;
+    if row >= m || col >= n {
+        return;
+    }
+    let stored_m = m - u32(ONES_M);
+    let from_a = base(1u, run);
+    let from_b = base(2u, run);
+    // Element p of the sum lies at `at + p * stride` in each operand.
+    let at_a = select(row * k, row, TA);
+    let at_b = from_b + select(col, col * k, TB);
+    let stride_a = select(1u, stored_m, TA);
+    let stride_b = select(n, 1u, TB);
+
+    var sum = 0.0;
+    if ONES_K {
+        sum = b[at_b + k * n];
+    }
+    if ONES_M && row == stored_m {
+        for (var p = 0u; p < k; p += 1u) {
+            sum += b[at_b + p * stride_b];
+        }
+    } else {
+        for (var p = 0u; p < k; p += 1u) {
+            sum += load_a(from_a, at_a + p * stride_a) * b[at_b + p * stride_b];
+        }
+    }
+    let i = row * n + col;
+    out[base(0u, run) + i] = epilogue(sum, i, run);
+}

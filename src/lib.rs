@@ -1,0 +1,18 @@
+//! Hindsight Anchor Learning and its rivals, on a hand-rolled GPU compute engine.
+//!
+//! From the bottom: [`hindsight_kernels`] launches WGSL; [`autodiff`] records computations and
+//! differentiates them to any order; [`program`] compiles a recording into launches and replays it;
+//! [`nn`], [`data`], [`memory`] and [`methods`] are the benchmark; [`experiment`] is the protocol and
+//! [`report`] what comes of it.
+
+pub mod autodiff;
+pub mod data;
+pub mod device;
+pub mod experiment;
+pub mod memory;
+pub mod methods;
+pub mod metrics;
+pub mod nn;
+pub mod program;
+pub mod random;
+pub mod report;

@@ -117,6 +117,13 @@ pub enum Access {
         /// Number of classes.
         classes: usize,
     },
+    /// The input stands at `offset` in a field of zeros.
+    Place {
+        /// First element that is not zero.
+        offset: usize,
+        /// Elements of the input.
+        length: usize,
+    },
 }
 
 /// An expression over the kernel's value and extra inputs; the last instruction is the result.
@@ -178,6 +185,11 @@ impl Epilogue {
             Access::Full => format!("extra{e}[base({view}u, run) + i]"),
             Access::Spread { mid, inner: 1 } => format!("extra{e}[base({view}u, run) + i / {mid}u]"),
             Access::Spread { mid, inner } => format!("extra{e}[base({view}u, run) + i / {}u * {inner}u + i % {inner}u]", mid * inner),
+            // The address of a zero is clamped into the input, which a select reads all the same.
+            Access::Place { offset, length } => format!(
+                "select(0.0, extra{e}[base({view}u, run) + clamp(i, {offset}u, {last}u) - {offset}u], i >= {offset}u && i <= {last}u)",
+                last = offset + length - 1
+            ),
             Access::OneHot { classes } => {
                 format!("select(0.0, 1.0, extra{e}[base({view}u, run) + i / {classes}u] == i % {classes}u)")
             }
@@ -228,6 +240,13 @@ fn read<F: Float>(access: Access, input: &Input<'_, F>, old: Option<&[F]>, value
         (Access::Spread { mid, inner }, Input::Float(x)) => {
             for (i, t) in (start..end).zip(target) {
                 *t = x[i / (mid * inner) * inner + i % inner];
+            }
+        }
+        (Access::Place { offset, length }, Input::Float(x)) => {
+            target.fill(F::ZERO);
+            let (from, to) = (start.max(offset), end.min(offset + length));
+            if from < to {
+                target[from - start..to - start].copy_from_slice(&x[from - offset..to - offset]);
             }
         }
         (Access::OneHot { classes }, Input::Index(x)) => {

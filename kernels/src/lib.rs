@@ -23,6 +23,7 @@ mod log_softmax;
 mod map;
 mod matmul;
 mod matmul_shader;
+mod rescale;
 mod scatter_add_rows;
 mod store;
 mod sum;
@@ -41,6 +42,7 @@ pub use launch::{BufferId, Cost, Describe, Input, Kernel, Launch, Shader, Stride
 pub use log_softmax::LogSoftmax;
 pub use map::Map;
 pub use matmul::{MatMul, Ones, Variant};
+pub use rescale::Rescale;
 pub use scatter_add_rows::ScatterAddRows;
 pub use store::{BufferInfo, Kind, Store};
 pub use sum::Sum;

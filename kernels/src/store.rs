@@ -6,7 +6,7 @@ use crate::float::Float;
 use crate::gpu::GpuMemory;
 
 /// What a buffer holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// Numbers.
     Float,

@@ -1,0 +1,45 @@
+//! Rows scaled to \[0, 1\].
+
+use crate::float::Float;
+use crate::gpu::Traits;
+use crate::launch::{Cost, Describe, Input, Shader, Twin, View, spread_groups};
+
+/// `out[r, :] = (x[r, :] - min) / (max - min)`; 0 where a row is all the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Rescale {
+    /// Rows.
+    pub rows: usize,
+    /// Columns.
+    pub width: usize,
+}
+
+impl Describe for Rescale {
+    fn name(&self) -> &'static str {
+        "rescale"
+    }
+    fn elements(&self) -> usize {
+        self.rows * self.width
+    }
+    fn inputs(&self) -> usize {
+        1
+    }
+    fn cost(&self) -> Cost {
+        let elements = self.elements() as f64;
+        Cost { flops: 4.0 * elements, bytes: 8.0 * elements }
+    }
+    fn shader(&self, _: &Traits, _: &[View]) -> Shader {
+        let source = include_str!("../../shaders/rescale.wgsl").into();
+        Shader { source, constants: vec![], size: vec![self.rows as u32, self.width as u32], groups: spread_groups(self.rows) }
+    }
+}
+
+impl Twin for Rescale {
+    fn compute<F: Float>(&self, out: &mut [F], inputs: &[Input<'_, F>]) {
+        let x = inputs[0].float();
+        for (out, x) in out.chunks_exact_mut(self.width).zip(x.chunks_exact(self.width)) {
+            let (low, high) = x.iter().fold((x[0], x[0]), |(l, h), &v| (if v < l { v } else { l }, if v > h { v } else { h }));
+            let range = high - low;
+            out.iter_mut().zip(x).for_each(|(o, &v)| *o = if range > F::ZERO { (v - low) / range } else { F::ZERO });
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! Reverse accumulation: walks the tape backwards and appends what the rules say.
+
+use super::op::Op;
+use super::rules::rule;
+use super::tape::Tape;
+use super::var::Var;
+use hindsight_kernels::Kind;
+use std::collections::BTreeMap;
+
+/// Why there is no gradient.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum GradError {
+    /// A value on the way has no rule.
+    #[error("{operation} has no gradient rule; detach its input, or add the rule to src/autodiff/rules.rs")]
+    MissingRule {
+        /// Its name.
+        operation: String,
+    },
+}
+
+impl Tape {
+    /// The gradient of the sum of `y`'s elements with respect to `x`, in `x`'s shape. Panics where a
+    /// rule is missing, naming the operation.
+    pub fn grad<'t>(&'t self, y: Var<'t>, x: Var<'t>) -> Var<'t> {
+        self.try_grad(y, x).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// [`Tape::grad`], or the reason why there is none.
+    pub fn try_grad<'t>(&'t self, y: Var<'t>, x: Var<'t>) -> Result<Var<'t>, GradError> {
+        let reaches = self.reaches(y.id, x.id);
+        let mut received: BTreeMap<usize, Vec<Var<'t>>> = BTreeMap::new();
+        received.insert(y.id, vec![y.constant_like(1.0)]);
+        // Nodes are numbered in the order of computation, so the largest has all its cotangents.
+        while let Some((id, cotangents)) = received.pop_last() {
+            let dy = self.accumulate(self.var(id), cotangents);
+            if id == x.id {
+                return Ok(dy);
+            }
+            let node = self.node(id);
+            let inputs: Vec<_> = node.inputs.iter().map(|&i| self.var(i)).collect();
+            if !node.inputs.iter().any(|&i| reaches[i] && self.node(i).values == Kind::Float) {
+                continue;
+            }
+            let cotangents = rule(node.op, &inputs, self.var(id), dy);
+            let cotangents = cotangents.ok_or_else(|| GradError::MissingRule { operation: node.op.name() })?;
+            for (input, cotangent) in inputs.iter().zip(cotangents) {
+                if let (true, Some(cotangent)) = (reaches[input.id], cotangent) {
+                    received.entry(input.id).or_default().push(cotangent);
+                }
+            }
+        }
+        Ok(x.constant_like(0.0))
+    }
+
+    /// For each node up to `last`, whether it depends on `x`.
+    fn reaches(&self, last: usize, x: usize) -> Vec<bool> {
+        let mut reaches = vec![false; last + 1];
+        for id in x..=last {
+            reaches[id] = id == x || self.node(id).inputs.iter().any(|&i| reaches[i]);
+        }
+        reaches
+    }
+
+    /// The sum of a node's cotangents. Pieces that tile it (the layers of a parameter vector) are
+    /// joined, not added up as fields of zeros.
+    fn accumulate<'t>(&'t self, node: Var<'t>, cotangents: Vec<Var<'t>>) -> Var<'t> {
+        let shape = node.shape();
+        let total = node.elements();
+        let mut pieces: BTreeMap<usize, Vec<Var<'t>>> = BTreeMap::new();
+        let mut whole = Vec::new();
+        for cotangent in cotangents {
+            match self.placed(cotangent) {
+                Some((offset, piece)) => pieces.entry(offset).or_default().push(piece),
+                None => whole.push(cotangent),
+            }
+        }
+        let tiles = pieces.iter().try_fold(0, |end, (&offset, at)| {
+            let length = at[0].elements();
+            (offset == end && at.iter().all(|p| p.elements() == length)).then_some(end + length)
+        });
+        if tiles == Some(total) {
+            let parts: Vec<_> = pieces.into_values().filter_map(|at| at.into_iter().reduce(|a, b| a + b)).collect();
+            whole.push(self.record(Op::Concat, &parts, vec![total], Kind::Float).reshape(&shape));
+        } else {
+            let fields = pieces.iter().flat_map(|(&offset, at)| at.iter().map(move |p| p.place(offset, total)));
+            whole.extend(fields.map(|field| field.reshape(&shape)));
+        }
+        whole.into_iter().reduce(|a, b| a + b).unwrap_or_else(|| node.constant_like(0.0))
+    }
+
+    /// Offset and piece, where the value is a piece in a field of zeros.
+    fn placed<'t>(&'t self, value: Var<'t>) -> Option<(usize, Var<'t>)> {
+        let node = self.node(value.id);
+        match node.op {
+            Op::Reshape => self.placed(self.var(node.inputs[0])),
+            Op::Place { offset } => Some((offset, self.var(node.inputs[0]))),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! The flags of `hindsight run`. Each default is the paper's, and its help says where it is from.
+
+use super::names;
+use clap::Args;
+use clap::builder::RangedU64ValueParser;
+use hindsight::device::DeviceChoice;
+use hindsight::experiment::{AnchorKind, Preset, Settings};
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+
+/// What MNIST has: the training images left after the held-out 5,000, and the test images.
+const TRAINING_IMAGES: u64 = 55_000;
+const TEST_IMAGES: u64 = 10_000;
+/// Seeds beyond this would not survive JSON readers that keep numbers as doubles.
+const LARGEST_SEED: u64 = 1 << 52;
+
+#[derive(Args)]
+#[command(next_line_help = false)]
+pub struct RunArgs {
+    /// The stream of tasks to learn
+    #[arg(long, default_value = "permuted-mnist", value_parser = names::benchmark(), help_heading = "What to run")]
+    pub benchmark: &'static str,
+
+    /// Methods to train, separated by commas
+    #[arg(long, alias = "methods", value_delimiter = ',', default_value = "finetune,er,hal", value_parser = names::method(), help_heading = "What to run")]
+    pub method: Vec<&'static str>,
+
+    /// Which reading of HAL, where the released code and the paper differ
+    #[arg(long, default_value_t = defaults().preset, value_parser = names::preset(), help_heading = "What to run")]
+    pub preset: Preset,
+
+    /// Runs of each method, trained side by side: seeds 0, 1, 2, ... (the paper has 5)
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = within(1..=1000), help_heading = "What to run")]
+    pub seeds: u64,
+
+    /// The first seed
+    #[arg(long, value_name = "SEED", default_value_t = 0, value_parser = within(0..=LARGEST_SEED), help_heading = "What to run")]
+    pub seed_from: u64,
+
+    /// Tasks in the stream (paper, Experiments: 20 on MNIST)
+    #[arg(long, value_name = "N", default_value_t = defaults().tasks, value_parser = count(1..=1000), help_heading = "The protocol")]
+    pub tasks: usize,
+
+    /// Training images a task, each seen once (paper, Experiments: 1000 on MNIST)
+    #[arg(long, value_name = "N", default_value_t = defaults().images_per_task, value_parser = count(1..=TRAINING_IMAGES), help_heading = "The protocol")]
+    pub images: usize,
+
+    /// Test images, for every task and after every task (MNIST's test set: 10000)
+    #[arg(long, value_name = "N", default_value_t = defaults().test_images, value_parser = count(1..=TEST_IMAGES), help_heading = "The protocol")]
+    pub test_images: usize,
+
+    /// Examples remembered per class and task (Table 1: 1; Tables 5 and 6: 3 and 5)
+    #[arg(long, value_name = "M", default_value_t = defaults().memory_per_class, value_parser = count(1..=1000), help_heading = "The protocol")]
+    pub memory: usize,
+
+    /// Learning rate, alpha (App. C, MNIST: 0.1)
+    #[arg(long, value_name = "ALPHA", default_value_t = defaults().rate, value_parser = positive, allow_negative_numbers = true, help_heading = "Hyper-parameters")]
+    pub rate: f64,
+
+    /// HAL: weight of keeping the anchors' outputs, lambda (App. C, MNIST: 0.1)
+    #[arg(long, default_value_t = defaults().lambda, value_parser = not_negative, allow_negative_numbers = true, help_heading = "Hyper-parameters")]
+    pub lambda: f64,
+
+    /// HAL: weight of the mean embedding in the anchor search, gamma (App. C, MNIST: 0.1)
+    #[arg(long, default_value_t = defaults().gamma, value_parser = not_negative, allow_negative_numbers = true, help_heading = "Hyper-parameters")]
+    pub gamma: f64,
+
+    /// HAL: decay rate of the mean embedding, beta (App. C: 0.5)
+    #[arg(long, default_value_t = defaults().beta, value_parser = decay, allow_negative_numbers = true, help_heading = "Hyper-parameters")]
+    pub beta: f64,
+
+    /// HAL: gradient steps to learn an anchor, k (App. C: 100)
+    #[arg(long, value_name = "K", default_value_t = defaults().anchor_steps, value_parser = count(0..=100_000), help_heading = "Hyper-parameters")]
+    pub anchor_steps: usize,
+
+    /// HAL: replay steps that the anchor search looks ahead, with preset official (released code: 50)
+    #[arg(long, value_name = "N", default_value_t = defaults().finetune_steps, value_parser = count(0..=100_000), help_heading = "Hyper-parameters")]
+    pub finetune_steps: usize,
+
+    /// HAL: stop the gradient at the look-ahead parameters (off in the paper, Eq. 5)
+    #[arg(long, help_heading = "Hyper-parameters")]
+    pub first_order: bool,
+
+    /// HAL: what is anchored
+    #[arg(long, value_name = "KIND", default_value_t = defaults().anchors, value_parser = names::anchors(), help_heading = "Hyper-parameters")]
+    pub anchors: AnchorKind,
+
+    /// auto (a hardware GPU, else cpu), gpu, cpu, or an index or part of a name from `hindsight devices`
+    #[arg(long, default_value = "auto", help_heading = "Where")]
+    pub device: DeviceChoice,
+
+    /// The run folder to write [default: runs/<UTC date and time>-<benchmark>]
+    #[arg(long, value_name = "DIR", help_heading = "Where")]
+    pub out: Option<PathBuf>,
+
+    /// Replace what an earlier run left in --out
+    #[arg(long, requires = "out", help_heading = "Where")]
+    pub overwrite: bool,
+
+    /// No progress, only the table
+    #[arg(long, short, help_heading = "Where")]
+    pub quiet: bool,
+}
+
+impl RunArgs {
+    pub fn settings(&self) -> Settings {
+        Settings {
+            preset: self.preset,
+            first_order: self.first_order,
+            anchors: self.anchors,
+            rate: self.rate,
+            lambda: self.lambda,
+            gamma: self.gamma,
+            beta: self.beta,
+            anchor_steps: self.anchor_steps,
+            finetune_steps: self.finetune_steps,
+            memory_per_class: self.memory,
+            tasks: self.tasks,
+            images_per_task: self.images,
+            test_images: self.test_images,
+            ..defaults()
+        }
+    }
+
+    pub fn seeds(&self) -> Vec<u64> {
+        (self.seed_from..self.seed_from + self.seeds).collect()
+    }
+
+    /// The first method that is named twice, if one is.
+    pub fn repeated_method(&self) -> Option<&'static str> {
+        let mut named = self.method.iter().enumerate();
+        named
+            .find(|(i, name)| self.method[..*i].contains(name))
+            .map(|(_, name)| *name)
+    }
+}
+
+fn defaults() -> Settings {
+    Settings::default()
+}
+
+fn within(range: RangeInclusive<u64>) -> RangedU64ValueParser<u64> {
+    RangedU64ValueParser::new().range(range)
+}
+
+fn count(range: RangeInclusive<u64>) -> RangedU64ValueParser<usize> {
+    RangedU64ValueParser::new().range(range)
+}
+
+fn positive(text: &str) -> Result<f64, String> {
+    number(text, |x| x > 0.0, "a number above 0, such as 0.1")
+}
+
+fn not_negative(text: &str) -> Result<f64, String> {
+    number(text, |x| x >= 0.0, "a number of 0 or more, such as 0.1")
+}
+
+fn decay(text: &str) -> Result<f64, String> {
+    number(
+        text,
+        |x| (0.0..1.0).contains(&x),
+        "a number from 0 to below 1, such as 0.5",
+    )
+}
+
+fn number(text: &str, allowed: fn(f64) -> bool, wanted: &str) -> Result<f64, String> {
+    let number = text
+        .parse::<f64>()
+        .ok()
+        .filter(|x| x.is_finite() && allowed(*x));
+    number.ok_or_else(|| format!("give {wanted}"))
+}

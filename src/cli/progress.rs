@@ -1,0 +1,105 @@
+//! Live progress: a bar on a terminal, now and then a plain line elsewhere, nothing when quiet.
+
+use hindsight::experiment::{Observer, Progress};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::io::{IsTerminal, stderr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// In a log, a line more often than this tells nothing new.
+const BETWEEN_LINES: Duration = Duration::from_secs(2);
+
+/// Watches the methods train, one after another, and passes Ctrl-C on to them.
+pub struct Live {
+    bar: ProgressBar,
+    plain: bool,
+    started: Instant,
+    last_line: Instant,
+    stop: Arc<AtomicBool>,
+}
+
+impl Live {
+    /// Progress of `tasks` tasks in all, over all methods.
+    pub fn new(tasks: usize, quiet: bool, stop: Arc<AtomicBool>) -> Self {
+        let terminal = stderr().is_terminal();
+        let bar = ProgressBar::with_draw_target(Some(tasks as u64), target(terminal && !quiet));
+        let style = ProgressStyle::with_template("{bar:24.cyan/dim} {wide_msg}");
+        bar.set_style(style.expect("the template is well-formed"));
+        bar.set_message("preparing");
+        bar.tick();
+        let now = Instant::now();
+        Self {
+            bar,
+            plain: !terminal && !quiet,
+            started: now,
+            last_line: now,
+            stop,
+        }
+    }
+
+    /// Says something above the bar.
+    pub fn say(&self, text: &str) {
+        self.bar.suspend(|| eprintln!("{text}"));
+    }
+
+    /// Takes the bar away.
+    pub fn end(&self) {
+        self.bar.finish_and_clear();
+    }
+
+    /// How long it has run.
+    pub fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// Time left, if the tasks to come take as long as those before. Methods differ, so: about.
+    fn left(&self) -> Duration {
+        let done = self.bar.position().max(1) as f64;
+        let to_come = self.bar.length().unwrap_or(0) as f64 - done;
+        self.elapsed().mul_f64((to_come / done).max(0.0))
+    }
+}
+
+impl Observer for Live {
+    fn task_finished(&mut self, progress: &Progress<'_>) {
+        self.bar.inc(1);
+        let line = format!(
+            "{}, about {} s left",
+            describe(progress),
+            self.left().as_secs()
+        );
+        let due = self.last_line.elapsed() >= BETWEEN_LINES || progress.task == progress.tasks;
+        if self.plain && due {
+            eprintln!("{line}");
+            self.last_line = Instant::now();
+        }
+        self.bar.set_message(line);
+    }
+
+    fn stop_requested(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+}
+
+fn target(shown: bool) -> ProgressDrawTarget {
+    if shown {
+        ProgressDrawTarget::stderr()
+    } else {
+        ProgressDrawTarget::hidden()
+    }
+}
+
+fn describe(progress: &Progress<'_>) -> String {
+    let Progress {
+        method,
+        task,
+        tasks,
+        accuracy_so_far,
+    } = progress;
+    let mean = accuracy_so_far.iter().sum::<f64>() / accuracy_so_far.len().max(1) as f64;
+    format!(
+        "{method}: task {task} of {tasks}, accuracy so far {:.1} %",
+        100.0 * mean
+    )
+}

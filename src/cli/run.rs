@@ -1,0 +1,186 @@
+//! `hindsight run`: each method in turn, then the table and the run folder.
+//!
+//! What is finished is never lost: it is saved after every method, printed where it cannot be
+//! saved, and kept when a later method fails or is interrupted.
+
+use super::args::RunArgs;
+use super::progress::Live;
+use super::{CliError, interrupt, print};
+use clap::CommandFactory;
+use hindsight::data::benchmarks::{self, Benchmark};
+use hindsight::device::{self, Device};
+use hindsight::experiment::{self, Experiment, ExperimentError, RunRecord};
+use hindsight::report::manifest::DeviceRecord;
+use hindsight::report::{FolderError, Manifest, Results, RunFolder, divergences, table, time};
+use std::time::SystemTime;
+
+/// One `hindsight run`: where it writes, and what has finished so far.
+struct Session<'a> {
+    args: &'a RunArgs,
+    folder: RunFolder,
+    permutations: serde_json::Value,
+    results: Results,
+    live: Live,
+}
+
+pub fn run(args: &RunArgs) -> Result<(), CliError> {
+    refuse_repeated_method(args);
+    let started = SystemTime::now();
+    let folder = match &args.out {
+        Some(path) => RunFolder::create(path, args.overwrite)?,
+        None => RunFolder::default_for(args.benchmark, started),
+    };
+    let device = device::open(&args.device)?;
+    let mut session = Session::new(args, folder, &device, started);
+    let outcome = session.train_all(&device);
+    session.live.end();
+    session.conclude(outcome)
+}
+
+/// clap has no rule for this, so it is told to complain in its own way.
+fn refuse_repeated_method(args: &RunArgs) {
+    if let Some(name) = args.repeated_method() {
+        let message = format!("the method '{name}' is named twice in --method; name it once");
+        super::Cli::command()
+            .error(clap::error::ErrorKind::ValueValidation, message)
+            .exit();
+    }
+}
+
+impl<'a> Session<'a> {
+    fn new(args: &'a RunArgs, folder: RunFolder, device: &Device, started: SystemTime) -> Self {
+        let benchmark = benchmark(args.benchmark);
+        let live = Live::new(
+            args.method.len() * args.tasks,
+            args.quiet,
+            interrupt::watch(),
+        );
+        if !args.quiet {
+            live.say(&format!("device: {}", device.describe()));
+        }
+        Self {
+            args,
+            folder,
+            permutations: benchmark.permutations(&args.settings(), &args.seeds()),
+            results: Results::new(manifest(args, benchmark, device, started), Vec::new()),
+            live,
+        }
+    }
+
+    fn train_all(&mut self, device: &Device) -> Result<(), ExperimentError> {
+        for method in &self.args.method {
+            match self.train(method, device) {
+                Ok(records) => self.results.runs.extend(records),
+                Err(ExperimentError::Interrupted { mut finished }) => {
+                    self.results.runs.append(&mut finished);
+                    return Err(ExperimentError::Interrupted { finished });
+                }
+                Err(error) => return Err(error),
+            }
+            if let Err(error) = self.save() {
+                self.live.say(&format!(
+                    "warning: {error} (going on; the results will be printed)"
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn train(&mut self, method: &str, device: &Device) -> Result<Vec<RunRecord>, ExperimentError> {
+        let experiment = Experiment {
+            benchmark: self.args.benchmark.into(),
+            method: method.into(),
+            settings: self.args.settings(),
+            seeds: self.args.seeds(),
+        };
+        experiment::run(&experiment, device, &mut self.live)
+    }
+
+    /// Writes what is finished; nothing when nothing is, so that old results stay.
+    fn save(&self) -> Result<(), FolderError> {
+        if self.results.runs.is_empty() {
+            return Ok(());
+        }
+        self.folder.save(&self.results, &self.permutations)
+    }
+
+    /// Prints the table and saves; where that fails, prints the results themselves.
+    fn conclude(&self, outcome: Result<(), ExperimentError>) -> Result<(), CliError> {
+        let runs = &self.results.runs;
+        if !runs.is_empty() {
+            print(&table(runs))?;
+        }
+        for line in divergences(runs) {
+            eprintln!("warning: {line}");
+        }
+        let saved = self.save();
+        if saved.is_err() {
+            print(&self.results.to_json())?;
+        }
+        let saved = saved.map_err(CliError::from);
+        match outcome {
+            Ok(()) => saved.and_then(|()| self.say_where()),
+            Err(error) => Err(self.cut_short(error, saved)),
+        }
+    }
+
+    fn say_where(&self) -> Result<(), CliError> {
+        let folder = self.folder.path().display();
+        print(&format!(
+            "\nWritten to {folder} after {} s.\n",
+            self.live.elapsed().as_secs()
+        ))
+    }
+
+    /// The error to end with after an experiment that did not come to its end.
+    fn cut_short(&self, error: ExperimentError, saved: Result<(), CliError>) -> CliError {
+        let written = saved.is_ok() && !self.results.runs.is_empty();
+        if let Err(error) = saved {
+            eprintln!("{error}");
+        }
+        let folder = written.then(|| self.folder.path().to_owned());
+        match error {
+            ExperimentError::Interrupted { .. } => CliError::Interrupted {
+                finished: self.results.runs.len(),
+                folder,
+            },
+            source => CliError::Experiment {
+                source,
+                finished: self.results.runs.len(),
+                folder,
+            },
+        }
+    }
+}
+
+fn benchmark(name: &str) -> &'static dyn Benchmark {
+    let mut known = benchmarks::registry().iter();
+    *known
+        .find(|b| b.name() == name)
+        .expect("the command line lets only registered ones pass")
+}
+
+fn manifest(
+    args: &RunArgs,
+    benchmark: &dyn Benchmark,
+    device: &Device,
+    started: SystemTime,
+) -> Manifest {
+    Manifest {
+        version: env!("CARGO_PKG_VERSION").into(),
+        command: std::env::args_os()
+            .map(|arg| arg.to_string_lossy().into_owned())
+            .collect(),
+        started_at: time::rfc3339(started),
+        benchmark: args.benchmark.into(),
+        methods: args.method.iter().map(|&name| name.into()).collect(),
+        seeds: args.seeds(),
+        settings: args.settings(),
+        device: DeviceRecord {
+            taken: device.describe().to_string(),
+            adapter: device.adapter_name().to_string(),
+            driver: device.driver().to_string(),
+        },
+        datasets: benchmark.checksums(),
+    }
+}

@@ -1,0 +1,167 @@
+//! The MNIST data set: built into the program, or read from a folder.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::Path;
+
+use md5::{Digest, Md5};
+
+use super::{DataError, idx};
+
+/// Pixels of an image: 28 x 28, row by row.
+pub const PIXELS: usize = 28 * 28;
+/// Training images.
+pub const TRAIN_IMAGES: usize = 60_000;
+/// Test images.
+pub const TEST_IMAGES: usize = 10_000;
+/// Digits.
+pub const CLASSES: usize = 10;
+
+/// The published names, in the order in which [`Mnist`] lists their content.
+const NAMES: [&str; 4] = [
+    "train-images-idx3-ubyte",
+    "train-labels-idx1-ubyte",
+    "t10k-images-idx3-ubyte",
+    "t10k-labels-idx1-ubyte",
+];
+
+const BUILT_IN: [&[u8]; 4] = [
+    include_bytes!("../../data/mnist/train-images-idx3-ubyte.gz"),
+    include_bytes!("../../data/mnist/train-labels-idx1-ubyte.gz"),
+    include_bytes!("../../data/mnist/t10k-images-idx3-ubyte.gz"),
+    include_bytes!("../../data/mnist/t10k-labels-idx1-ubyte.gz"),
+];
+
+/// MNIST as bytes: pixels 0 to 255, labels 0 to 9.
+#[derive(Clone)]
+pub struct Mnist {
+    /// 60,000 x 784.
+    pub train_images: Vec<u8>,
+    /// 60,000.
+    pub train_labels: Vec<u8>,
+    /// 10,000 x 784.
+    pub test_images: Vec<u8>,
+    /// 10,000.
+    pub test_labels: Vec<u8>,
+    checksums: Vec<Checksum>,
+}
+
+/// What a file was, for a run's manifest.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Checksum {
+    /// The file's name, without its folder.
+    pub file: String,
+    /// MD5 of the file as it was read, packed or not, in lower-case hexadecimal.
+    pub md5: String,
+}
+
+/// A file as it was read.
+struct File<'a> {
+    name: String,
+    bytes: std::borrow::Cow<'a, [u8]>,
+}
+
+impl Mnist {
+    /// The copy that is part of the program. Unpacks 55 MB; keep the result.
+    pub fn built_in() -> Self {
+        let file = |i: usize| File {
+            name: format!("{}.gz", NAMES[i]),
+            bytes: BUILT_IN[i].into(),
+        };
+        Self::from_files([0, 1, 2, 3].map(file)).expect("the built-in files are MNIST")
+    }
+
+    /// The four files in `folder`, or others of the same dimensions (Fashion-MNIST, KMNIST), each
+    /// plain or gzipped, named `train-images-idx3-ubyte` or `train-images.idx3-ubyte` and so on.
+    ///
+    /// # Errors
+    /// Names the file that is missing, unreadable, damaged, of other dimensions, or has a label
+    /// beyond 9.
+    pub fn from_folder(folder: impl AsRef<Path>) -> Result<Self, DataError> {
+        let [a, b, c, d] = NAMES.map(|name| find(folder.as_ref(), name));
+        Self::from_files([a?, b?, c?, d?])
+    }
+
+    /// The checksums of the four files these images came from.
+    pub fn checksums(&self) -> &[Checksum] {
+        &self.checksums
+    }
+
+    fn from_files(files: [File<'_>; 4]) -> Result<Self, DataError> {
+        let checksums = files.iter().map(File::checksum).collect();
+        let [train_images, train_labels, test_images, test_labels] = files;
+        Ok(Self {
+            train_images: train_images.images(TRAIN_IMAGES)?,
+            train_labels: train_labels.labels(TRAIN_IMAGES)?,
+            test_images: test_images.images(TEST_IMAGES)?,
+            test_labels: test_labels.labels(TEST_IMAGES)?,
+            checksums,
+        })
+    }
+}
+
+impl File<'_> {
+    fn checksum(&self) -> Checksum {
+        let digest = Md5::digest(&self.bytes);
+        let md5 = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        Checksum {
+            file: self.name.clone(),
+            md5,
+        }
+    }
+
+    fn images(self, count: usize) -> Result<Vec<u8>, DataError> {
+        self.array(&[count, 28, 28])
+    }
+
+    fn labels(self, count: usize) -> Result<Vec<u8>, DataError> {
+        let file = self.name.clone();
+        let labels = self.array(&[count])?;
+        match labels
+            .iter()
+            .position(|&label| usize::from(label) >= CLASSES)
+        {
+            Some(position) => Err(DataError::Label {
+                file,
+                position,
+                found: labels[position],
+            }),
+            None => Ok(labels),
+        }
+    }
+
+    fn array(self, expected: &[usize]) -> Result<Vec<u8>, DataError> {
+        let idx = idx::parse(&self.name, &self.bytes)?;
+        if idx.dims == expected {
+            return Ok(idx.bytes);
+        }
+        Err(DataError::Dimensions {
+            file: self.name,
+            expected: expected.to_vec(),
+            found: idx.dims,
+        })
+    }
+}
+
+/// The first spelling of `name` that `folder` has.
+fn find(folder: &Path, name: &'static str) -> Result<File<'static>, DataError> {
+    let dotted = name.replace("-idx", ".idx");
+    let spellings = [name, &dotted].map(|name| [name.to_owned(), format!("{name}.gz")]);
+    for name in spellings.into_iter().flatten() {
+        let path = folder.join(&name);
+        match fs::read(&path) {
+            Ok(bytes) => {
+                return Ok(File {
+                    name,
+                    bytes: bytes.into(),
+                });
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(source) => return Err(DataError::Unreadable { path, source }),
+        }
+    }
+    Err(DataError::Missing {
+        folder: folder.to_owned(),
+        file: name,
+    })
+}

@@ -1,0 +1,66 @@
+//! Images and the streams of tasks made from them.
+//!
+//! Everything here is indices and bytes on the host; nothing knows a device or a model.
+
+pub mod benchmarks;
+pub mod idx;
+pub mod mnist;
+pub mod permuted_mnist;
+
+use std::path::PathBuf;
+
+pub use idx::IdxError;
+pub use mnist::Mnist;
+
+/// What can be wrong with a data set on disk.
+#[derive(Debug, thiserror::Error)]
+pub enum DataError {
+    /// A file under none of its usual names.
+    #[error(
+        "{folder}: no {file} (also looked for it with .gz, and spelled with a dot before idx); \
+         put the four MNIST files there, or leave the folder out to use the built-in copy"
+    )]
+    Missing {
+        /// Where it was looked for.
+        folder: PathBuf,
+        /// Its published name, without `.gz`.
+        file: &'static str,
+    },
+    /// A file that is there and cannot be read.
+    #[error("{path}: cannot be read ({source}); check its permissions, and that it is a file")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A file that is not a whole IDX file.
+    #[error(transparent)]
+    Damaged(#[from] IdxError),
+    /// A whole IDX file of other dimensions.
+    #[error(
+        "{file}: expected dimensions {expected:?}, found {found:?}; is this another data set's file, \
+         or images where labels should be?"
+    )]
+    Dimensions {
+        /// The file.
+        file: String,
+        /// What MNIST has.
+        expected: Vec<usize>,
+        /// What the file has.
+        found: Vec<usize>,
+    },
+    /// A label that is no digit.
+    #[error(
+        "{file}: expected labels 0 to 9, found {found} at position {position}; \
+         use a data set of at most ten classes"
+    )]
+    Label {
+        /// The file.
+        file: String,
+        /// Which label, from 0.
+        position: usize,
+        /// Its value.
+        found: u8,
+    },
+}

@@ -1,0 +1,212 @@
+//! Hindsight Anchor Learning (Chaudhry et al., 2021).
+//!
+//! θ theta · θ̃ ahead · e anchors · φ features, phi · α rate · λ lambda · γ gamma · β beta
+//!
+//! While a task is learned, Eq. 5: a step on the loss of the batch and the memory, plus λ times how far
+//! that very step would move the predictions on the anchors. After it, Eq. 9: anchors for the task are
+//! sought (see `anchors`).
+
+mod anchors;
+
+use super::{Batch, BatchStream, Lab, Learner, Method};
+use crate::autodiff::{Stored, Tape, Var};
+use crate::experiment::{AnchorKind, Preset, Settings};
+use crate::memory::Example;
+use crate::program::Program;
+use crate::random::{Generator, Stream};
+use anchors::Search;
+
+/// HAL.
+pub struct Hal;
+
+impl Method for Hal {
+    fn name(&self) -> &'static str {
+        "hal"
+    }
+    fn title(&self) -> &'static str {
+        "HAL"
+    }
+    fn summary(&self) -> &'static str {
+        "ER-Ring, and anchors learned in hindsight that must not move"
+    }
+    fn start(&self, lab: &mut Lab) -> Box<dyn Learner> {
+        Box::new(Work::new(lab))
+    }
+}
+
+/// How far the look-ahead moves the predictions, and what the update is to reduce: Eq. 5.
+pub fn objective<'t>(lab: &Lab, tape: &'t Tape, theta: Var<'t>, batch: &Batch<'t>, anchors: Var<'t>, weights: Var<'t>) -> Var<'t> {
+    let (model, rate) = (&lab.model, tape.load(&lab.rate));
+    let loss = lab.loss(theta, batch);
+    let mut descent = tape.grad(loss, theta);
+    if lab.settings.first_order {
+        descent = descent.detach();
+    }
+    let ahead = theta - descent.scaled(rate); // θ̃ = θ − α∇L(θ), on the tape
+    let drift = model.logits(theta, anchors) - model.logits(ahead, anchors);
+    loss + (drift.squared().sum(1) * weights).total() * lab.settings.lambda
+}
+
+/// HAL on a set of runs.
+struct Work {
+    batches: BatchStream,
+    phi: Phi,
+    anchors: Anchors,
+    /// Eq. 5, with the anchors of past tasks; for the first task without.
+    first: Program,
+    later: Option<(usize, Program)>,
+    search: Search,
+}
+
+/// The mean embedding, Eq. 8: `official` keeps one a class, `paper` one a task.
+struct Phi {
+    value: Stored,
+    /// What remains of each row at a step.
+    decay: Stored,
+    /// How much of each example is added to each row.
+    share: Stored,
+}
+
+/// All anchors so far, and which of them a step looks at.
+struct Anchors {
+    table: Stored,
+    chosen: Stored,
+    weights: Stored,
+    draws: Vec<Generator>,
+}
+
+impl Anchors {
+    fn new(lab: &mut Lab) -> Anchors {
+        let (steps, classes) = (lab.settings.steps(), lab.classes());
+        let most = most_anchors(&lab.settings, classes);
+        let s = &mut lab.session;
+        let table = s.rows("anchors", lab.settings.tasks * classes, &[lab.model.units[0]]);
+        let (chosen, weights) = (s.indices("chosen anchors", steps, &[most]), s.rows("anchor weights", steps, &[most]));
+        let draws = (0..lab.runs()).map(|r| lab.generator(r, Stream::Anchors, 0)).collect();
+        Anchors { table, chosen, weights, draws }
+    }
+
+    /// Draws which of the `known` anchors each step of a task looks at.
+    fn choose(&mut self, lab: &mut Lab, known: usize) {
+        let official = lab.settings.preset == Preset::Official;
+        let most = self.chosen.shape[0];
+        let count = most.min(known);
+        // The released code takes the mean over the anchors, the paper's text the sum.
+        let weight = if official { 1.0 / count.max(1) as f64 } else { 1.0 };
+        let weights: Vec<f64> = (0..most).map(|i| if i < count { weight } else { 0.0 }).collect();
+        for (run, draws) in self.draws.iter_mut().enumerate() {
+            let mut rows = Vec::new();
+            for _ in 0..lab.settings.steps() {
+                let chosen = draws.sample_without_replacement(count, known);
+                rows.extend(chosen.into_iter().map(|i| i as u32).chain(std::iter::repeat(0)).take(most));
+            }
+            lab.session.write_index(&self.chosen, run, &rows);
+            lab.session.write(&self.weights, run, &weights.repeat(lab.settings.steps()));
+        }
+    }
+}
+
+/// Anchors that a step may look at: at most a batch of them (`official`), or all.
+fn most_anchors(settings: &Settings, classes: usize) -> usize {
+    match settings.preset {
+        Preset::Official => settings.memory_batch,
+        Preset::Paper => settings.tasks * classes,
+    }
+}
+
+impl Work {
+    fn new(lab: &mut Lab) -> Work {
+        let (steps, size) = (lab.settings.steps(), lab.settings.batch + lab.settings.memory_batch);
+        let batches = lab.stream("batch", steps, size);
+        let rows = if lab.settings.preset == Preset::Official { lab.classes() } else { 1 };
+        let s = &mut lab.session;
+        let phi = Phi {
+            value: s.state("phi", &[rows, lab.model.features()]),
+            decay: s.rows("phi: decay", steps, &[rows]),
+            share: s.rows("phi: share", steps, &[rows, size]),
+        };
+        let anchors = Anchors::new(lab);
+        let search = Search::new(lab, &anchors.table, &phi.value);
+        let first = record(lab, &batches, &phi, None);
+        Work { batches, phi, anchors, first, later: None, search }
+    }
+
+    /// The step for tasks with `known` anchors. All of the paper's anchors take part in a step, so its
+    /// program grows with the tasks; the official one is the same for all.
+    fn prepare(&mut self, lab: &Lab, known: usize) {
+        let used = known.min(most_anchors(&lab.settings, lab.classes()));
+        let size = if lab.settings.preset == Preset::Official { most_anchors(&lab.settings, lab.classes()) } else { used };
+        if self.later.as_ref().is_none_or(|(n, _)| *n != size) {
+            self.later = Some((size, record(lab, &self.batches, &self.phi, Some((&self.anchors, size)))));
+        }
+    }
+
+    fn feed_phi(&self, lab: &mut Lab, batches: &[Vec<Vec<Example>>]) {
+        let official = lab.settings.preset == Preset::Official;
+        let (beta, incoming, rows) = (lab.settings.beta, lab.settings.batch, self.phi.decay.shape[0]);
+        let size = self.phi.share.shape[1];
+        for (run, batches) in batches.iter().enumerate() {
+            let (mut decay, mut share) = (Vec::new(), Vec::new());
+            for batch in batches {
+                let counted = if official { &batch[..] } else { &batch[..batch.len().min(incoming)] };
+                let row_of = |e: &Example| if official { usize::from(e.label) } else { 0 };
+                let part = if official { 1.0 - beta } else { (1.0 - beta) / counted.len() as f64 };
+                for row in 0..rows {
+                    let own: Vec<bool> = counted.iter().map(|e| row_of(e) == row).collect();
+                    decay.push(if own.contains(&true) { beta } else { 1.0 });
+                    share.extend((0..size).map(|i| if own.get(i) == Some(&true) { part } else { 0.0 }));
+                }
+            }
+            lab.session.write(&self.phi.decay, run, &decay);
+            lab.session.write(&self.phi.share, run, &share);
+            if !official {
+                lab.session.write(&self.phi.value, run, &vec![0.0; self.phi.value.shape.iter().product()]);
+            }
+        }
+    }
+}
+
+/// Records and compiles one step.
+fn record(lab: &Lab, batches: &BatchStream, phi: &Phi, anchors: Option<(&Anchors, usize)>) -> Program {
+    let tape = Tape::new();
+    let theta = tape.load(&lab.theta);
+    let batch = lab.batch(&tape, batches);
+    let total = match anchors {
+        Some((anchors, count)) => {
+            let chosen = tape.row(&anchors.chosen).slice(0, &[count]);
+            let points = tape.load(&anchors.table).gather_rows(chosen);
+            objective(lab, &tape, theta, &batch, points, tape.row(&anchors.weights).slice(0, &[count]))
+        }
+        None => lab.loss(theta, &batch),
+    };
+    let (features, _) = lab.model.forward(theta, batch.pixels);
+    let kept = tape.load(&phi.value) * tape.row(&phi.decay).spread(1, lab.model.features());
+    tape.assign(&phi.value, tape.row(&phi.share).matmul(features) + kept);
+    tape.assign(&lab.theta, theta - tape.grad(total, theta).scaled(tape.load(&lab.rate)));
+    tape.assign_row(&lab.losses, lab.loss(theta, &batch));
+    lab.session.compile(&tape)
+}
+
+impl Learner for Work {
+    fn learn(&mut self, lab: &mut Lab, task: usize) {
+        let known = task * lab.classes();
+        let batches = lab.feed(&self.batches, task, lab.settings.memory_batch);
+        self.feed_phi(lab, &batches);
+        let steps = 0..lab.settings.steps();
+        if task == 0 {
+            lab.session.run(&self.first, steps);
+        } else {
+            self.prepare(lab, known);
+            self.anchors.choose(lab, known);
+            let (_, program) = self.later.as_ref().expect("it was prepared");
+            lab.session.run(program, steps);
+        }
+        let sought = lab.settings.anchors != AnchorKind::Real && !(task == 0 && lab.settings.preset == Preset::Official);
+        if sought {
+            self.search.seek(lab, task);
+        } else {
+            self.search.keep_last_images(lab, task);
+        }
+        lab.end_task();
+    }
+}

@@ -1,0 +1,212 @@
+//! Which nodes are stored, and which are computed on the way into another.
+//!
+//! An elementwise node is computed inside whatever reads it, as long as that is one place, or the node
+//! costs nothing to repeat (a constant, a broadcast, a mask). What remains is stored: each such node is
+//! the end of a chain, which becomes the epilogue of a kernel (a product, a sum) whose result only the
+//! chain reads, or a launch of its own.
+
+use crate::autodiff::{Node, Op};
+use hindsight_kernels::{Access, Epilogue, Instruction, Unary};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A stored value: a kernel (or none: a plain map), and the chain that ends in `node`.
+#[derive(Clone, Debug)]
+pub(super) struct Chain {
+    /// The value that is stored.
+    pub node: usize,
+    /// The node whose kernel computes what the chain begins with.
+    pub host: Option<usize>,
+    /// The chain.
+    pub epilogue: Epilogue,
+    /// The nodes that the epilogue's extras read.
+    pub extras: Vec<usize>,
+}
+
+/// Extras a chain may have: with a kernel's own operands they must fit the adapter's bindings.
+const MOST_EXTRAS: usize = 5;
+
+/// The chains, in an order in which they can be computed. Nodes that nothing in `roots` needs are
+/// left out.
+pub(super) fn chains(nodes: &[Node], roots: &[usize]) -> Vec<Chain> {
+    let mut stored_by_force = BTreeSet::new();
+    loop {
+        let fusion = Fusion::new(nodes, roots, &stored_by_force);
+        match fusion.chains() {
+            Ok(chains) => return chains,
+            Err(too_many) => stored_by_force.insert(too_many),
+        };
+    }
+}
+
+struct Fusion<'a> {
+    nodes: &'a [Node],
+    live: Vec<bool>,
+    /// Someone needs the value in a buffer.
+    stored: Vec<bool>,
+    /// The stored nodes whose chains compute the node, or read it element by element.
+    read_by: Vec<BTreeSet<usize>>,
+}
+
+/// Whether the node passes its elements on unchanged, in order.
+fn transparent(op: Op) -> bool {
+    matches!(op, Op::Reshape | Op::Detach)
+}
+
+/// Whether it may be computed again wherever it is read.
+fn cheap(op: Op) -> bool {
+    matches!(op, Op::Constant(_) | Op::OneHot | Op::Spread { .. } | Op::Place { .. } | Op::Unary(Unary::Step))
+}
+
+impl<'a> Fusion<'a> {
+    fn new(nodes: &'a [Node], roots: &[usize], by_force: &BTreeSet<usize>) -> Fusion<'a> {
+        let count = nodes.len();
+        let mut f = Fusion { nodes, live: vec![false; count], stored: vec![false; count], read_by: vec![BTreeSet::new(); count] };
+        for &root in roots {
+            f.live[root] = true;
+            f.stored[root] = true;
+        }
+        for id in (0..count).rev() {
+            if f.live[id] {
+                f.decide(id, by_force.contains(&id));
+            }
+        }
+        f
+    }
+
+    /// All readers of `id` have been decided: decides `id`, and tells its inputs.
+    fn decide(&mut self, id: usize, by_force: bool) {
+        let node = &self.nodes[id];
+        let elementwise = node.op.is_elementwise();
+        if elementwise && (by_force || (self.read_by[id].len() != 1 && !cheap(node.op))) {
+            self.stored[id] = true;
+        }
+        let readers = if self.stored[id] && elementwise { BTreeSet::from([id]) } else { self.read_by[id].clone() };
+        for &input in &node.inputs {
+            self.live[input] = true;
+            let in_order = matches!(node.op, Op::Unary(_) | Op::Binary(_));
+            if in_order || (transparent(node.op) && !self.stored[id]) {
+                self.read_by[input].extend(&readers);
+            } else {
+                self.stored[input] = true;
+            }
+        }
+    }
+
+    /// The node behind reshapes.
+    fn behind(&self, mut id: usize) -> usize {
+        while transparent(self.nodes[id].op) {
+            id = self.nodes[id].inputs[0];
+        }
+        id
+    }
+
+    fn is_heavy(&self, id: usize) -> bool {
+        let op = self.nodes[id].op;
+        !op.is_elementwise() && !op.is_view() && op != Op::Concat
+    }
+
+    /// Whether the chain that ends in `root` may compute this kernel's result as it begins.
+    fn hosts(&self, id: usize, root: usize) -> bool {
+        self.is_heavy(id) && !self.stored[id] && self.read_by[id] == BTreeSet::from([root])
+    }
+
+    fn chains(&self) -> Result<Vec<Chain>, usize> {
+        let mut chains = BTreeMap::new();
+        let mut hosted = BTreeSet::new();
+        for id in (0..self.nodes.len()).filter(|&id| self.live[id]) {
+            if self.nodes[id].op.is_elementwise() && self.stored[id] {
+                let chain = self.chain(id)?;
+                hosted.extend(chain.host);
+                chains.insert(id, chain);
+            }
+        }
+        for id in (0..self.nodes.len()).filter(|&id| self.live[id] && self.is_heavy(id) && !hosted.contains(&id)) {
+            chains.insert(id, Chain { node: id, host: Some(id), epilogue: Epilogue::default(), extras: vec![] });
+        }
+        Ok(chains.into_values().collect())
+    }
+
+    /// The chain that ends in an elementwise node; or, where it would read too much, a node of it to store.
+    fn chain(&self, root: usize) -> Result<Chain, usize> {
+        let mut members = BTreeSet::new();
+        self.collect(root, root, &mut members);
+        let host = members.iter().rev().copied().find(|&id| self.hosts(id, root));
+        let mut builder = Builder { fusion: self, root, host, epilogue: Epilogue::default(), extras: vec![], done: BTreeMap::new() };
+        builder.emit(root);
+        if builder.extras.len() > MOST_EXTRAS {
+            let inner = members.iter().rev().copied().find(|&id| id != root && self.inside(id, root) && !cheap(self.nodes[id].op));
+            return Err(inner.expect("a chain with many inputs has inner nodes"));
+        }
+        Ok(Chain { node: root, host, epilogue: builder.epilogue, extras: builder.extras })
+    }
+
+    /// Whether an elementwise node is computed inside the chain that ends in `root`.
+    fn inside(&self, id: usize, root: usize) -> bool {
+        self.nodes[id].op.is_elementwise() && (id == root || !self.stored[id])
+    }
+
+    /// The chain's nodes, and those that it reads.
+    fn collect(&self, id: usize, root: usize, members: &mut BTreeSet<usize>) {
+        let id = self.behind(id);
+        if !members.insert(id) || !self.inside(id, root) || !matches!(self.nodes[id].op, Op::Unary(_) | Op::Binary(_)) {
+            return;
+        }
+        for &input in &self.nodes[id].inputs {
+            // A stored reshape ends the chain as any stored node does.
+            self.collect(input, root, members);
+        }
+    }
+}
+
+struct Builder<'a, 'f> {
+    fusion: &'f Fusion<'a>,
+    root: usize,
+    host: Option<usize>,
+    epilogue: Epilogue,
+    extras: Vec<usize>,
+    done: BTreeMap<usize, usize>,
+}
+
+impl Builder<'_, '_> {
+    /// The register that holds a node's value.
+    fn emit(&mut self, id: usize) -> usize {
+        let id = self.fusion.behind(id);
+        if let Some(&register) = self.done.get(&id) {
+            return register;
+        }
+        let node = &self.fusion.nodes[id];
+        let instruction = if Some(id) == self.host {
+            Instruction::Value
+        } else if !self.fusion.inside(id, self.root) {
+            self.extra(id, Access::Full)
+        } else {
+            match node.op {
+                Op::Constant(bits) => Instruction::Constant(f64::from_bits(bits)),
+                Op::Unary(op) => Instruction::Unary(op, self.emit(node.inputs[0])),
+                Op::Binary(op) => {
+                    let (a, b) = (self.emit(node.inputs[0]), self.emit(node.inputs[1]));
+                    Instruction::Binary(op, a, b)
+                }
+                Op::Spread { mid, inner } => self.extra(node.inputs[0], Access::Spread { mid, inner }),
+                Op::OneHot => self.extra(node.inputs[0], Access::OneHot { classes: node.shape[1] }),
+                Op::Place { offset } => {
+                    let length = self.fusion.nodes[node.inputs[0]].elements();
+                    self.extra(node.inputs[0], Access::Place { offset, length })
+                }
+                op => unreachable!("{} is not elementwise", op.name()),
+            }
+        };
+        self.epilogue.instructions.push(instruction);
+        self.done.insert(id, self.epilogue.instructions.len() - 1);
+        self.epilogue.instructions.len() - 1
+    }
+
+    fn extra(&mut self, id: usize, access: Access) -> Instruction {
+        let known = self.extras.iter().zip(&self.epilogue.extras).position(|(&e, &a)| (e, a) == (id, access));
+        Instruction::Extra(known.unwrap_or_else(|| {
+            self.extras.push(id);
+            self.epilogue.extras.push(access);
+            self.extras.len() - 1
+        }))
+    }
+}

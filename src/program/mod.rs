@@ -1,0 +1,11 @@
+//! From a tape to launches that a device replays.
+//!
+//! `fuse` decides which nodes get a launch and which are computed on the way; `plan` decides where
+//! every value lies. A [`Session`] holds the buffers of a set of runs and replays programs over them.
+
+mod fuse;
+mod kernels;
+mod plan;
+mod session;
+
+pub use session::{Program, Session};

@@ -1,0 +1,258 @@
+//! Where every value lies: views, pieces of a whole, states written in place, and temporaries that are
+//! used again as soon as nobody needs them.
+
+use super::fuse::{Chain, chains};
+use super::kernels::kernel;
+use crate::autodiff::{Node, Op, Tape};
+use hindsight_kernels::{Access, BufferId, Epilogue, Instruction, Launch, Map, Stride, View};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// Launches, and the size of each temporary in elements a run.
+pub(super) struct Plan {
+    pub launches: Vec<Launch>,
+    pub temporaries: Vec<usize>,
+}
+
+/// What one launch computes, before places are known.
+struct Job {
+    chain: Chain,
+    /// Where the result goes, if not where the chain's node lies.
+    to: Option<View>,
+}
+
+struct Planner<'a> {
+    nodes: &'a [Node],
+    jobs: Vec<Job>,
+    /// Values that lie inside another: the whole, and the offset.
+    inside: BTreeMap<usize, (usize, usize)>,
+    /// Values that are written straight into a stored buffer.
+    assigned: BTreeMap<usize, View>,
+}
+
+/// Plans one step of a tape.
+pub(super) fn plan(tape: &Tape) -> Plan {
+    let nodes = tape.nodes();
+    let assignments: Vec<(View, usize)> = tape
+        .assignments()
+        .into_iter()
+        .map(|(stored, step, node)| (View { buffer: BufferId::Stored(stored.id), offset: 0, step }, node))
+        .collect();
+    let mut roots: Vec<usize> = assignments.iter().map(|a| a.1).collect();
+    add_detached_roots(&nodes, &mut roots);
+    let jobs = chains(&nodes, &roots).into_iter().map(|chain| Job { chain, to: None }).collect();
+    let mut planner = Planner { nodes: &nodes, jobs, inside: BTreeMap::new(), assigned: BTreeMap::new() };
+    planner.join_pieces();
+    planner.assign(&assignments);
+    planner.finish()
+}
+
+/// Constants and the like that are assigned as they are need a launch, which `chains` gives to roots.
+fn add_detached_roots(nodes: &[Node], roots: &mut Vec<usize>) {
+    let behind: Vec<usize> = roots.iter().map(|&r| behind(nodes, r)).collect();
+    roots.extend(behind.into_iter().filter(|&r| nodes[r].op.is_elementwise()));
+}
+
+fn behind(nodes: &[Node], mut id: usize) -> usize {
+    while matches!(nodes[id].op, Op::Reshape | Op::Detach) {
+        id = nodes[id].inputs[0];
+    }
+    id
+}
+
+/// A launch that copies one value.
+fn copy(of: usize, node: usize) -> Chain {
+    let epilogue = Epilogue { instructions: vec![Instruction::Extra(0)], extras: vec![Access::Full] };
+    Chain { node, host: None, epilogue, extras: vec![of] }
+}
+
+impl Planner<'_> {
+    fn behind(&self, id: usize) -> usize {
+        behind(self.nodes, id)
+    }
+
+    /// The value whose buffer holds `id`, and where in it.
+    fn holder(&self, id: usize) -> (usize, usize) {
+        let node = &self.nodes[id];
+        match node.op {
+            Op::Reshape | Op::Detach => self.holder(node.inputs[0]),
+            Op::Slice { offset } => {
+                let (holder, at) = self.holder(node.inputs[0]);
+                (holder, at + offset)
+            }
+            _ => match self.inside.get(&id) {
+                Some(&(whole, offset)) => {
+                    let (holder, at) = self.holder(whole);
+                    (holder, at + offset)
+                }
+                None => (id, 0),
+            },
+        }
+    }
+
+    fn operands(&self, chain: &Chain) -> Vec<usize> {
+        let own = chain.host.map(|h| self.nodes[h].inputs.clone()).unwrap_or_default();
+        own.into_iter().chain(chain.extras.iter().copied()).collect()
+    }
+
+    /// Lets the parts of every concatenation be computed where they belong; copies those that can't.
+    fn join_pieces(&mut self) {
+        let live: BTreeSet<usize> = self.jobs.iter().flat_map(|j| self.operands(&j.chain)).map(|id| self.whole_of(id)).collect();
+        let wholes: Vec<usize> = (0..self.nodes.len()).filter(|&id| self.nodes[id].op == Op::Concat && live.contains(&id)).collect();
+        let mut copies = Vec::new();
+        for &whole in &wholes {
+            let mut offset = 0;
+            for &part in &self.nodes[whole].inputs {
+                let source = self.behind(part);
+                let computed = self.jobs.iter().any(|j| j.chain.node == source);
+                if computed && !self.inside.contains_key(&source) {
+                    self.inside.insert(source, (whole, offset));
+                } else {
+                    copies.push((whole, offset, part));
+                }
+                offset += self.nodes[part].elements();
+            }
+        }
+        self.separate(&mut copies);
+        for (whole, offset, part) in copies {
+            let job = Job { chain: copy(part, part), to: Some(View { buffer: BufferId::Temporary(whole), offset, step: Stride::FIXED }) };
+            let readers = |j: &Job| self.operands(&j.chain).iter().any(|&id| self.holder(id).0 == whole);
+            let at = self.jobs.iter().position(readers).unwrap_or(self.jobs.len());
+            self.jobs.insert(at, job);
+        }
+    }
+
+    /// The concatenation behind views, else the node itself.
+    fn whole_of(&self, id: usize) -> usize {
+        match self.nodes[id].op {
+            Op::Reshape | Op::Detach | Op::Slice { .. } => self.whole_of(self.nodes[id].inputs[0]),
+            _ => id,
+        }
+    }
+
+    /// A launch can't read the buffer that it writes: parts for which it would are computed apart.
+    fn separate(&mut self, copies: &mut Vec<(usize, usize, usize)>) {
+        let clash = |p: &Self| {
+            p.jobs.iter().map(|j| &j.chain).find_map(|chain| {
+                let &(whole, offset) = p.inside.get(&chain.node)?;
+                let reads = p.operands(chain).iter().any(|&id| p.holder(id).0 == p.holder(whole).0);
+                reads.then_some((chain.node, whole, offset))
+            })
+        };
+        while let Some((node, whole, offset)) = clash(self) {
+            self.inside.remove(&node);
+            copies.push((whole, offset, node));
+        }
+    }
+
+    /// Writes assigned values straight into their buffers where no later launch reads the old value,
+    /// else by a copy at the end.
+    fn assign(&mut self, assignments: &[(View, usize)]) {
+        let mut late = Vec::new();
+        for &(to, node) in assignments {
+            let (holder, at) = self.holder(node);
+            let whole = at == 0 && self.nodes[holder].elements() == self.nodes[node].elements();
+            if whole && self.can_write_early(holder, to) {
+                self.assigned.insert(holder, to);
+            } else {
+                late.push((to, node));
+            }
+        }
+        let overwritten: BTreeSet<BufferId> = assignments.iter().map(|a| a.0.buffer).collect();
+        for (to, node) in &late {
+            let reads = self.stored_view(*node).map(|v| v.buffer);
+            let own = reads.is_none_or(|buffer| buffer == to.buffer || !overwritten.contains(&buffer));
+            assert!(own, "assign: a state takes the old value of another that is assigned too; add 0 to it first");
+        }
+        self.jobs.extend(late.into_iter().map(|(to, node)| Job { chain: copy(node, node), to: Some(to) }));
+    }
+
+    fn can_write_early(&self, holder: usize, to: View) -> bool {
+        let Some(at) = self.jobs.iter().position(|j| j.chain.node == holder && j.to.is_none()) else { return false };
+        if self.assigned.contains_key(&holder) || self.inside.contains_key(&holder) {
+            return false;
+        }
+        let job = &self.jobs[at].chain;
+        let own = self.operands(job).len() - job.extras.len();
+        let harmless = |(i, &id): (usize, &usize)| match self.stored_view(id) {
+            Some(view) if view.buffer == to.buffer => i >= own && view == to && job.epilogue.extras[i - own] == Access::Full,
+            _ => true,
+        };
+        let reads_later = |j: &Job| {
+            self.operands(&j.chain).iter().any(|&id| self.stored_view(id).is_some_and(|v| v.buffer == to.buffer))
+        };
+        self.operands(job).iter().enumerate().all(harmless) && !self.jobs[at + 1..].iter().any(reads_later)
+    }
+
+    /// The view of a value that was stored before the step began.
+    fn stored_view(&self, id: usize) -> Option<View> {
+        let (holder, offset) = self.holder(id);
+        match self.nodes[holder].op {
+            Op::Load(buffer) => Some(View { buffer: BufferId::Stored(buffer), offset, step: Stride::FIXED }),
+            Op::Row(buffer, step) => Some(View { buffer: BufferId::Stored(buffer), offset, step }),
+            _ => None,
+        }
+    }
+
+    /// The view of any value; temporaries are still numbered by their holder.
+    fn view(&self, id: usize) -> View {
+        let (holder, offset) = self.holder(id);
+        match (self.stored_view(id), self.assigned.get(&holder)) {
+            (Some(view), _) => view,
+            (None, Some(view)) => View { offset: view.offset + offset, ..*view },
+            (None, None) => View { buffer: BufferId::Temporary(holder), offset, step: Stride::FIXED },
+        }
+    }
+
+    fn finish(self) -> Plan {
+        let mut launches: Vec<Launch> = self.jobs.iter().map(|job| self.launch(job)).collect();
+        let temporaries = reuse(&mut launches, |holder| self.nodes[holder].elements());
+        Plan { launches, temporaries }
+    }
+
+    fn launch(&self, job: &Job) -> Launch {
+        let chain = &job.chain;
+        let kernel = match chain.host {
+            Some(host) => {
+                let inputs: Vec<&Node> = self.nodes[host].inputs.iter().map(|&i| &self.nodes[i]).collect();
+                kernel(&self.nodes[host], &inputs)
+            }
+            None => Arc::new(Map { elements: self.nodes[chain.node].elements() }),
+        };
+        let inputs = self.operands(chain).into_iter().map(|id| self.view(id)).collect();
+        let output = job.to.unwrap_or_else(|| self.view(chain.node));
+        Launch { kernel, epilogue: chain.epilogue.clone(), inputs, output }
+    }
+}
+
+/// Renumbers temporaries so that those whose lives do not overlap share a buffer; returns the sizes.
+fn reuse(launches: &mut [Launch], elements: impl Fn(usize) -> usize) -> Vec<usize> {
+    let mut lives: BTreeMap<usize, (usize, usize)> = BTreeMap::new();
+    for (at, launch) in launches.iter().enumerate() {
+        for view in launch.inputs.iter().chain([&launch.output]) {
+            if let BufferId::Temporary(id) = view.buffer {
+                lives.entry(id).or_insert((at, at)).1 = at;
+            }
+        }
+    }
+    let mut order: Vec<_> = lives.into_iter().collect();
+    order.sort_by_key(|&(id, (first, _))| (first, id));
+    let mut buffers: Vec<(usize, usize)> = Vec::new(); // size, and the last launch that needs it
+    let mut place = BTreeMap::new();
+    for (id, (first, last)) in order {
+        let size = elements(id);
+        let free = buffers.iter().enumerate().filter(|(_, (s, until))| *until < first && *s == size).map(|(i, _)| i).next();
+        let slot = free.unwrap_or_else(|| {
+            buffers.push((size, 0));
+            buffers.len() - 1
+        });
+        buffers[slot].1 = last;
+        place.insert(id, slot);
+    }
+    for view in launches.iter_mut().flat_map(|l| l.inputs.iter_mut().chain([&mut l.output])) {
+        if let BufferId::Temporary(id) = view.buffer {
+            view.buffer = BufferId::Temporary(place[&id]);
+        }
+    }
+    buffers.into_iter().map(|(size, _)| size).collect()
+}

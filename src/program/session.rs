@@ -1,0 +1,117 @@
+//! The buffers of a set of runs on a device, and programs replayed over them.
+
+use super::plan::plan;
+use crate::autodiff::{Stored, Tape};
+use hindsight_kernels::{BufferInfo, Cost, Device, Executable, Kind, Launch, Order, Store};
+use std::ops::Range;
+
+/// Runs side by side on one device: every buffer has one part a run.
+pub struct Session {
+    device: Device,
+    store: Store,
+}
+
+/// A tape compiled for a session.
+pub struct Program {
+    executable: Executable,
+}
+
+impl Program {
+    /// The launches of one step.
+    pub fn launches(&self) -> &[Launch] {
+        self.executable.launches()
+    }
+
+    /// Work of one step of one run.
+    pub fn cost(&self) -> Cost {
+        self.executable.cost()
+    }
+}
+
+impl Session {
+    /// A session for `runs` runs.
+    pub fn new(device: &Device, runs: usize) -> Session {
+        Session { device: device.clone(), store: Store::new(device, runs) }
+    }
+
+    /// Runs side by side.
+    pub fn runs(&self) -> usize {
+        self.store.runs()
+    }
+
+    /// The device.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    fn stored(&mut self, name: &str, rows: usize, shape: &[usize], values: Kind, shared: bool) -> Stored {
+        let elements = rows * shape.iter().product::<usize>();
+        let id = self.store.allocate(BufferInfo { name: name.into(), kind: values, elements, shared });
+        Stored { id, shape: shape.to_vec(), rows, values }
+    }
+
+    /// Numbers, zero at first.
+    pub fn state(&mut self, name: &str, shape: &[usize]) -> Stored {
+        self.stored(name, 1, shape, Kind::Float, false)
+    }
+
+    /// `rows` rows of numbers, one a step.
+    pub fn rows(&mut self, name: &str, rows: usize, shape: &[usize]) -> Stored {
+        self.stored(name, rows, shape, Kind::Float, false)
+    }
+
+    /// `rows` rows of indices, one a step.
+    pub fn indices(&mut self, name: &str, rows: usize, shape: &[usize]) -> Stored {
+        self.stored(name, rows, shape, Kind::Index, false)
+    }
+
+    /// Images, the same for all runs; `rows` groups of `shape`.
+    pub fn images(&mut self, name: &str, rows: usize, shape: &[usize], data: &[u8]) -> Stored {
+        let stored = self.stored(name, rows, shape, Kind::Bytes, true);
+        self.store.write_bytes(stored.id, data);
+        stored
+    }
+
+    /// Indices that are the same for all runs.
+    pub fn shared_indices(&mut self, name: &str, rows: usize, shape: &[usize], data: &[u32]) -> Stored {
+        let stored = self.stored(name, rows, shape, Kind::Index, true);
+        self.store.write_index(stored.id, 0, 0, data);
+        stored
+    }
+
+    /// Writes one run's numbers, from the first on.
+    pub fn write(&mut self, to: &Stored, run: usize, values: &[f64]) {
+        self.store.write(to.id, run, 0, values);
+    }
+
+    /// Writes one run's indices, from the first on.
+    pub fn write_index(&mut self, to: &Stored, run: usize, values: &[u32]) {
+        self.store.write_index(to.id, run, 0, values);
+    }
+
+    /// Writes one run's numbers from element `offset` on.
+    pub fn write_at(&mut self, to: &Stored, run: usize, offset: usize, values: &[f64]) {
+        self.store.write(to.id, run, offset, values);
+    }
+
+    /// The numbers of every run. Waits for the device.
+    pub fn read(&mut self, from: &Stored) -> Vec<Vec<f64>> {
+        self.store.read(from.id)
+    }
+
+    /// Compiles a tape: drops what nothing needs, fuses, places, binds.
+    pub fn compile(&self, tape: &Tape) -> Program {
+        let plan = plan(tape);
+        Program { executable: Executable::new(&self.device, &self.store, plan.launches, plan.temporaries) }
+    }
+
+    /// Replays steps in order. Does not wait for a GPU.
+    pub fn run(&mut self, program: &Program, steps: Range<usize>) {
+        program.executable.run(&mut self.store, steps, Order::Sequential);
+    }
+
+    /// Replays steps of which none reads what another writes.
+    pub fn run_independent(&mut self, program: &Program, steps: Range<usize>) {
+        program.executable.run(&mut self.store, steps, Order::Independent);
+    }
+}

@@ -1,0 +1,160 @@
+//! The run folder: what an experiment leaves on the disk, and never over something else.
+
+use super::manifest::FullManifest;
+use super::{Results, average_accuracy_svg, json, time};
+use crate::experiment::RunRecord;
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+/// A run folder that cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum FolderError {
+    /// There is something in it already.
+    #[error(
+        "{} exists and is not empty: choose another folder with --out, or replace what is in it with --overwrite",
+        .0.display()
+    )]
+    Occupied(PathBuf),
+    /// A file has its name.
+    #[error("{} is a file, not a folder: choose another folder with --out", .0.display())]
+    NotAFolder(PathBuf),
+    /// The disk is full, read-only, or not ours to write.
+    #[error(
+        "cannot write {}: {source}; make room or rights there, or choose another folder with --out",
+        .path.display()
+    )]
+    Unwritable {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// A folder that may be written: it was free, or the user said to replace what is in it.
+#[derive(Clone, Debug)]
+pub struct RunFolder {
+    path: PathBuf,
+}
+
+impl RunFolder {
+    /// Claims a folder for a run, refusing one that has something in it unless `overwrite`.
+    ///
+    /// Nothing is created or removed before [`save`](Self::save): an experiment that never
+    /// finishes leaves no trace, and no earlier results are gone before there are new ones.
+    pub fn create(path: &Path, overwrite: bool) -> Result<Self, FolderError> {
+        let occupied = || fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_some());
+        if path.exists() && !path.is_dir() {
+            return Err(FolderError::NotAFolder(path.to_owned()));
+        }
+        if !overwrite && occupied() {
+            return Err(FolderError::Occupied(path.to_owned()));
+        }
+        Ok(Self {
+            path: path.to_owned(),
+        })
+    }
+
+    /// A free folder `runs/<date-time>-<benchmark>`, numbered when two start in one second.
+    pub fn default_for(benchmark: &str, now: SystemTime) -> Self {
+        let name = format!("{}-{benchmark}", time::for_a_name(now));
+        let numbered = (2..).map(|n| format!("{name}-{n}"));
+        let mut paths = std::iter::once(name.clone())
+            .chain(numbered)
+            .map(|n| Path::new("runs").join(n));
+        let path = paths
+            .find(|path| !path.exists())
+            .expect("there are endless numbers");
+        Self { path }
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Writes everything: results, manifest with the permutations, matrices, picture.
+    ///
+    /// Each file is written under another name and renamed when it is whole. It may be called
+    /// again with more runs: what is finished is then safe while the rest goes on.
+    pub fn save(
+        &self,
+        results: &Results,
+        permutations: &serde_json::Value,
+    ) -> Result<(), FolderError> {
+        let manifest = FullManifest {
+            manifest: &results.manifest,
+            permutations,
+        };
+        self.write("results.json", &results.to_json())?;
+        self.write("manifest.json", &json::to_text(&manifest))?;
+        self.write("average-accuracy.svg", &average_accuracy_svg(&results.runs))?;
+        let names: Vec<String> = results.runs.iter().map(matrix_name).collect();
+        for (run, name) in results.runs.iter().zip(&names) {
+            self.write(&format!("matrices/{name}"), &matrix_csv(&run.matrix))?;
+        }
+        self.remove_other_matrices(&names);
+        Ok(())
+    }
+
+    fn write(&self, name: &str, text: &str) -> Result<(), FolderError> {
+        let path = self.path.join(name);
+        write_whole(&path, text).map_err(|source| FolderError::Unwritable { path, source })
+    }
+
+    /// After `--overwrite`, matrices of methods and seeds that did not run would be taken for
+    /// this run's. One that cannot be removed is harmless: `results.json` does not list it.
+    fn remove_other_matrices(&self, ours: &[String]) {
+        let Ok(entries) = fs::read_dir(self.path.join("matrices")) else {
+            return;
+        };
+        let csv = |path: &Path| path.extension() == Some(OsStr::new("csv"));
+        for entry in entries.flatten() {
+            let other = !ours
+                .iter()
+                .any(|name| entry.file_name() == OsStr::new(name));
+            if other && csv(&entry.path()) {
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+    }
+}
+
+/// Writes to a temporary name beside `path` and renames: a reader sees all of it or nothing.
+fn write_whole(path: &Path, text: &str) -> io::Result<()> {
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent)?;
+    }
+    let mut part = path.as_os_str().to_owned();
+    part.push(".part");
+    let written = File::create(&part)
+        .and_then(|mut file| {
+            file.write_all(text.as_bytes())
+                .and_then(|()| file.sync_all())
+        })
+        .and_then(|()| fs::rename(&part, path));
+    if written.is_err() {
+        let _ = fs::remove_file(&part); // the first error is the one to tell
+    }
+    written
+}
+
+fn matrix_name(run: &RunRecord) -> String {
+    format!("{}-seed{}.csv", run.method, run.seed)
+}
+
+/// A row after each task, a column for each task tested.
+fn matrix_csv(matrix: &[Vec<f64>]) -> String {
+    let header: String = (1..=matrix.len())
+        .map(|task| format!(",task_{task}"))
+        .collect();
+    let mut text = format!("after_task{header}\n");
+    for (task, row) in matrix.iter().enumerate() {
+        let cells: String = row.iter().map(|accuracy| format!(",{accuracy}")).collect();
+        text += &format!("{}{cells}\n", task + 1);
+    }
+    text
+}

@@ -1,0 +1,48 @@
+//! The manifest: everything needed to say what a run was, and to run it again.
+
+use crate::experiment::Settings;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// How an experiment came about. Written into `results.json`, and with the permutations in full
+/// into `manifest.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// The version of the program.
+    pub version: String,
+    /// The command line, one entry an argument.
+    pub command: Vec<String>,
+    /// When it started: UTC, RFC 3339.
+    pub started_at: String,
+    /// The benchmark's name.
+    pub benchmark: String,
+    /// The methods asked for, in order. Those that did not finish have no runs.
+    pub methods: Vec<String>,
+    /// The seeds asked for.
+    pub seeds: Vec<u64>,
+    /// Every hyper-parameter.
+    pub settings: Settings,
+    /// What computed it.
+    pub device: DeviceRecord,
+    /// Each file of the data set with its checksum.
+    pub datasets: BTreeMap<String, String>,
+}
+
+/// The device that computed an experiment.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DeviceRecord {
+    /// What was taken and why, in words.
+    pub taken: String,
+    /// The adapter's name.
+    pub adapter: String,
+    /// Its driver.
+    pub driver: String,
+}
+
+/// All of `manifest.json`: the manifest, and the streams that its seeds stand for.
+#[derive(Serialize)]
+pub(super) struct FullManifest<'a> {
+    #[serde(flatten)]
+    pub manifest: &'a Manifest,
+    pub permutations: &'a serde_json::Value,
+}

@@ -1,0 +1,245 @@
+//! The program as a person meets it: it answers, it refuses with a way out, and it loses nothing.
+
+use serde_json::Value;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+const TINY: [&str; 9] = [
+    "run",
+    "--device=cpu",
+    "--tasks",
+    "2",
+    "--images",
+    "50",
+    "--test-images",
+    "200",
+    "--seeds=1",
+];
+
+fn hindsight(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_hindsight"))
+        .args(args)
+        .output()
+        .unwrap()
+}
+
+fn tiny_run(out: &Path, more: &[&str]) -> Output {
+    let out = ["--out", out.to_str().unwrap()];
+    hindsight(&[&TINY, &out[..], more].concat())
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// That `args` are refused as a wrong command line, with `hint` in the message.
+fn refused(args: &[&str], hint: &str) {
+    let output = hindsight(args);
+    assert_eq!(
+        output.status.code(),
+        Some(2),
+        "{args:?}: {}",
+        stderr(&output)
+    );
+    assert!(
+        stderr(&output).contains(hint),
+        "{args:?}: {}",
+        stderr(&output)
+    );
+}
+
+fn methods_in(folder: &Path) -> Vec<String> {
+    let text = fs::read_to_string(folder.join("results.json")).unwrap();
+    let results: Value = serde_json::from_str(&text).unwrap();
+    let runs = results["runs"].as_array().unwrap().iter();
+    runs.map(|run| run["method"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+#[test]
+fn the_program_alone_prints_a_short_help_with_three_examples() {
+    let output = hindsight(&[]);
+    assert!(output.status.success());
+    let examples = stdout(&output)
+        .lines()
+        .filter(|l| l.starts_with("  hindsight "))
+        .count();
+    assert_eq!(examples, 3, "{}", stdout(&output));
+    assert!(stdout(&output).lines().count() < 25);
+}
+
+#[test]
+fn the_help_of_run_lists_every_method_and_benchmark() {
+    let help = stdout(&hindsight(&["run", "--help"]));
+    let methods = hindsight::methods::registry().iter().map(|m| m.name());
+    let benchmarks = hindsight::data::benchmarks::registry()
+        .iter()
+        .map(|b| b.name());
+    for name in methods.chain(benchmarks) {
+        assert!(
+            help.contains(&format!("- {name}:")),
+            "{name} is not in\n{help}"
+        );
+    }
+}
+
+#[test]
+fn a_run_prints_the_table_and_writes_the_folder() {
+    let home = tempfile::tempdir().unwrap();
+    let out = home.path().join("run");
+    let output = tiny_run(&out, &[]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    for title in ["Finetune", "ER-Ring", "HAL"] {
+        assert!(
+            stdout(&output).lines().any(|line| line.starts_with(title)),
+            "{title}"
+        );
+    }
+    assert!(
+        stderr(&output).contains("task 2 of 2"),
+        "{}",
+        stderr(&output)
+    );
+    assert_eq!(methods_in(&out), ["finetune", "er", "hal"]);
+}
+
+#[test]
+fn quiet_prints_the_table_and_nothing_else() {
+    let home = tempfile::tempdir().unwrap();
+    let output = tiny_run(
+        &home.path().join("run"),
+        &["--quiet", "--method", "finetune"],
+    );
+    assert!(
+        output.status.success() && stderr(&output).is_empty(),
+        "{}",
+        stderr(&output)
+    );
+}
+
+#[test]
+fn an_unknown_method_suggests_the_nearest_name() {
+    refused(&["run", "--method", "hall"], "'hal'");
+    refused(
+        &["run", "--benchmark", "permuted_mnist"],
+        "'permuted-mnist'",
+    );
+    refused(&["run", "--seed", "1"], "'--seeds'");
+}
+
+#[test]
+fn values_that_make_no_sense_are_refused_before_anything_starts() {
+    refused(&["run", "--tasks", "0"], "--tasks");
+    refused(&["run", "--seeds", "0"], "--seeds");
+    refused(&["run", "--rate", "0"], "--rate");
+    refused(&["run", "--rate", "-0.1"], "above 0");
+    refused(&["run", "--rate", "inf"], "--rate");
+    refused(&["run", "--beta", "1"], "--beta");
+    refused(&["run", "--lambda", "NaN"], "--lambda");
+    refused(&["run", "--images", "55001"], "55000");
+    refused(&["run", "--test-images", "10001"], "10000");
+    refused(&["run", "--method", "er,hal,er"], "'er' is named twice");
+}
+
+#[test]
+fn an_existing_run_folder_stops_the_run_before_it_starts() {
+    let home = tempfile::tempdir().unwrap();
+    fs::write(home.path().join("notes.txt"), "precious").unwrap();
+    let output = tiny_run(home.path(), &[]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        stderr(&output).contains("--overwrite"),
+        "{}",
+        stderr(&output)
+    );
+    assert!(stdout(&output).is_empty() && !home.path().join("results.json").exists());
+    let again = tiny_run(home.path(), &["--overwrite", "--method", "finetune"]);
+    assert!(again.status.success(), "{}", stderr(&again));
+    assert!(home.path().join("notes.txt").exists());
+}
+
+/// Below a regular file nobody can write, not even root.
+#[test]
+fn a_read_only_disk_still_prints_the_results() {
+    let home = tempfile::tempdir().unwrap();
+    fs::write(home.path().join("file"), "").unwrap();
+    let output = tiny_run(&home.path().join("file/run"), &["--method", "finetune"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        stderr(&output).contains("cannot write"),
+        "{}",
+        stderr(&output)
+    );
+    let (table, json) = stdout(&output)
+        .split_once("\n{")
+        .map(|(a, b)| (a.to_owned(), format!("{{{b}")))
+        .unwrap();
+    assert!(table.contains("Finetune"), "{table}");
+    let results: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(results["runs"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn an_adapter_that_is_not_there_is_an_error_that_says_what_to_do() {
+    let output = hindsight(&["run", "--device", "no such adapter"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        stderr(&output).contains("hindsight devices"),
+        "{}",
+        stderr(&output)
+    );
+}
+
+#[test]
+fn devices_always_answers_and_names_cpu() {
+    let output = hindsight(&["devices"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(stdout(&output).contains("cpu"));
+}
+
+/// Finetune has finished when its last line appears; HAL is then interrupted.
+#[cfg(unix)]
+#[test]
+fn ctrl_c_keeps_what_is_finished_and_exits_with_130() {
+    use std::io::{BufRead, BufReader, Read};
+    use std::process::Stdio;
+    let home = tempfile::tempdir().unwrap();
+    let out = home.path().join("run");
+    let mut child = Command::new(env!("CARGO_BIN_EXE_hindsight"))
+        .args([
+            "run",
+            "--device=cpu",
+            "--method=finetune,hal",
+            "--seeds=1",
+            "--tasks=10",
+        ])
+        .args(["--images=400", "--test-images=200", "--out"])
+        .arg(&out)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.starts_with("finetune: task 10 of 10") {
+        line.clear();
+        assert!(
+            lines.read_line(&mut line).unwrap() > 0,
+            "it ended before finetune did"
+        );
+    }
+    Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status()
+        .unwrap();
+    let mut rest = String::new();
+    lines.read_to_string(&mut rest).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130), "{rest}");
+    assert!(rest.contains("interrupted: 1 finished run"), "{rest}");
+    assert_eq!(methods_in(&out), ["finetune"]);
+}
