@@ -1,7 +1,7 @@
 //! `hindsight devices`: the adapters, their limits and features that matter here.
 
 use super::{CliError, print};
-use hindsight::device::{self, AdapterSummary};
+use hindsight::device::{self, AdapterSummary, Traits};
 
 const NONE: &str = "\
 No GPU adapter was found: this needs a Vulkan, Metal or DX12 driver.
@@ -23,10 +23,13 @@ pub fn run() -> Result<(), CliError> {
 fn describe(adapter: &AdapterSummary) -> String {
     let AdapterSummary {
         index,
-        name,
-        backend,
-        driver,
-        kind,
+        traits: Traits {
+            name,
+            backend,
+            driver,
+            kind,
+            ..
+        },
         limits,
         features,
     } = adapter;
