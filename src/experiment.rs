@@ -202,9 +202,14 @@ pub enum ExperimentError {
 }
 
 /// Runs an experiment: every task learned once, every task tested after each.
-pub fn run(experiment: &Experiment, device: &Device, observer: &mut dyn Observer) -> Result<Vec<RunRecord>, ExperimentError> {
+pub fn run(
+    experiment: &Experiment,
+    device: &Device,
+    observer: &mut dyn Observer,
+) -> Result<Vec<RunRecord>, ExperimentError> {
     let unknown = |kind, name: &str| ExperimentError::Unknown { kind, name: name.into() };
-    let benchmark = benchmarks::find(&experiment.benchmark).ok_or_else(|| unknown("benchmark", &experiment.benchmark))?;
+    let benchmark =
+        benchmarks::find(&experiment.benchmark).ok_or_else(|| unknown("benchmark", &experiment.benchmark))?;
     let method = methods::find(&experiment.method).ok_or_else(|| unknown("method", &experiment.method))?;
     let settings = &experiment.settings;
     let lab = |settings: &Settings| Lab::new(device, benchmark, settings, &experiment.seeds);
@@ -219,7 +224,11 @@ pub fn run(experiment: &Experiment, device: &Device, observer: &mut dyn Observer
 }
 
 /// The oracle's first pass: where the parameters end up.
-fn parameters_after_all_tasks(method: &dyn methods::Method, mut lab: Lab, observer: &dyn Observer) -> Result<Vec<Vec<f64>>, ExperimentError> {
+fn parameters_after_all_tasks(
+    method: &dyn methods::Method,
+    mut lab: Lab,
+    observer: &dyn Observer,
+) -> Result<Vec<Vec<f64>>, ExperimentError> {
     let mut learner = method.start(&mut lab);
     for task in 0..lab.settings.tasks {
         if observer.stop_requested() {
@@ -246,7 +255,11 @@ impl<'a> Trial<'a> {
         Trial { experiment, lab, matrices, diverged, train: Duration::ZERO }
     }
 
-    fn run(mut self, method: &dyn methods::Method, observer: &mut dyn Observer) -> Result<Vec<RunRecord>, ExperimentError> {
+    fn run(
+        mut self,
+        method: &dyn methods::Method,
+        observer: &mut dyn Observer,
+    ) -> Result<Vec<RunRecord>, ExperimentError> {
         let start = Instant::now();
         let mut learner = method.start(&mut self.lab);
         let tasks = self.experiment.settings.tasks;
@@ -259,9 +272,15 @@ impl<'a> Trial<'a> {
             self.look_for_divergence(task);
             self.train += begun.elapsed();
             let rows = self.lab.test();
-            let so_far: Vec<f64> = rows.iter().map(|row| row[..=task].iter().sum::<f64>() / (task + 1) as f64).collect();
+            let so_far: Vec<f64> =
+                rows.iter().map(|row| row[..=task].iter().sum::<f64>() / (task + 1) as f64).collect();
             self.matrices.iter_mut().zip(rows).for_each(|(matrix, row)| matrix.push(row));
-            observer.task_finished(&Progress { method: method.name(), task: task + 1, tasks, accuracy_so_far: &so_far });
+            observer.task_finished(&Progress {
+                method: method.name(),
+                task: task + 1,
+                tasks,
+                accuracy_so_far: &so_far,
+            });
         }
         Ok(self.records(method.name(), start.elapsed()))
     }

@@ -18,10 +18,7 @@ impl AccuracyMatrix {
     /// If there are no tasks.
     pub fn new(tasks: usize) -> Self {
         assert!(tasks > 0, "AccuracyMatrix: a stream has at least one task");
-        Self {
-            tasks,
-            rows: Vec::with_capacity(tasks),
-        }
+        Self { tasks, rows: Vec::with_capacity(tasks) }
     }
 
     /// Appends the accuracies on all T tasks after the next task.
@@ -31,19 +28,9 @@ impl AccuracyMatrix {
     /// already.
     pub fn push(&mut self, row: Vec<f64>) {
         let Self { tasks, rows } = self;
-        assert!(
-            rows.len() < *tasks,
-            "AccuracyMatrix: a row beyond the {tasks} tasks"
-        );
-        assert!(
-            row.len() == *tasks,
-            "AccuracyMatrix: {} accuracies for {tasks} tasks",
-            row.len()
-        );
-        assert!(
-            row.iter().all(|a| (0.0..=1.0).contains(a)),
-            "AccuracyMatrix: not all fractions: {row:?}"
-        );
+        assert!(rows.len() < *tasks, "AccuracyMatrix: a row beyond the {tasks} tasks");
+        assert!(row.len() == *tasks, "AccuracyMatrix: {} accuracies for {tasks} tasks", row.len());
+        assert!(row.iter().all(|a| (0.0..=1.0).contains(a)), "AccuracyMatrix: not all fractions: {row:?}");
         rows.push(row);
     }
 
@@ -93,11 +80,7 @@ impl AccuracyMatrix {
     pub fn forward_transfer(&self, baseline: &[f64]) -> f64 {
         self.last();
         let tasks = self.tasks;
-        assert!(
-            baseline.len() == tasks,
-            "forward_transfer: {} of {tasks} baselines",
-            baseline.len()
-        );
+        assert!(baseline.len() == tasks, "forward_transfer: {} of {tasks} baselines", baseline.len());
         mean((1..tasks).map(|task| self.rows[task - 1][task] - baseline[task]))
     }
 
@@ -110,8 +93,7 @@ impl AccuracyMatrix {
     /// For each row so far, the mean over the tasks seen by then: the curve of a run.
     pub fn average_so_far(&self) -> Vec<f64> {
         let rows = self.rows.iter().enumerate();
-        rows.map(|(i, row)| mean(row[..=i].iter().copied()))
-            .collect()
+        rows.map(|(i, row)| mean(row[..=i].iter().copied())).collect()
     }
 
     fn last(&self) -> &[f64] {

@@ -27,9 +27,7 @@ pub struct CountCorrect {
 fn argmax<F: Float>(row: &[F]) -> Option<usize> {
     let mut best = 0;
     for (i, &x) in row.iter().enumerate() {
-        if x.partial_cmp(&x).is_none() {
-            return None;
-        }
+        x.partial_cmp(&x)?;
         if x > row[best] {
             best = i;
         }
@@ -88,7 +86,8 @@ impl Describe for CountCorrect {
 impl Twin for CountCorrect {
     fn compute<F: Float>(&self, out: &mut [F], inputs: &[Input<'_, F>]) {
         let rows = inputs[0].float().chunks_exact(self.classes);
-        let right = rows.zip(inputs[1].index()).take(self.rows).filter(|(row, label)| argmax(row) == Some(**label as usize));
+        let right =
+            rows.zip(inputs[1].index()).take(self.rows).filter(|(row, label)| argmax(row) == Some(**label as usize));
         out[0] = F::of(right.count() as f64);
     }
 }

@@ -75,7 +75,8 @@ impl<F: TwinCall> CpuProgram<F> {
 
     /// Replays `steps` in any order and at the same time: no step may read what another writes.
     pub(crate) fn run_independent(&self, memory: &mut HostMemory<F>, steps: Range<usize>) {
-        let jobs: Vec<(usize, usize)> = (0..memory.runs.len()).flat_map(|r| steps.clone().map(move |s| (r, s))).collect();
+        let jobs: Vec<(usize, usize)> =
+            (0..memory.runs.len()).flat_map(|r| steps.clone().map(move |s| (r, s))).collect();
         let (shared, runs) = (&memory.shared, &memory.runs);
         let results: Vec<Vec<Deferred<F>>> = jobs
             .par_iter()
@@ -115,7 +116,13 @@ impl<F: TwinCall> CpuProgram<F> {
         }
     }
 
-    fn deferred_step(&self, shared: &[HostBuffer<F>], run: &[HostBuffer<F>], arena: &mut Arena<F>, step: usize) -> Vec<Deferred<F>> {
+    fn deferred_step(
+        &self,
+        shared: &[HostBuffer<F>],
+        run: &[HostBuffer<F>],
+        arena: &mut Arena<F>,
+        step: usize,
+    ) -> Vec<Deferred<F>> {
         let mut deferred = Vec::new();
         for launch in &self.launches {
             let start = start(&launch.output, step);
@@ -135,15 +142,26 @@ impl<F: TwinCall> CpuProgram<F> {
         deferred
     }
 
-    fn launch(&self, launch: &Launch, shared: &[HostBuffer<F>], run: &[HostBuffer<F>], arena: &mut Arena<F>, step: usize, out: &mut [F]) {
+    fn launch(
+        &self,
+        launch: &Launch,
+        shared: &[HostBuffer<F>],
+        run: &[HostBuffer<F>],
+        arena: &mut Arena<F>,
+        step: usize,
+        out: &mut [F],
+    ) {
         let kernel = launch.kernel.describe();
         let out = &mut out[..kernel.elements()];
         let mut scratch = std::mem::take(&mut arena.scratch);
-        let inputs: Vec<Input<'_, F>> = launch
-            .inputs
-            .iter()
-            .map(|view| if *view == launch.output { Input::Out } else { input(view, shared, run, &arena.temporaries, step) })
-            .collect();
+        let inputs: Vec<Input<'_, F>> =
+            launch
+                .inputs
+                .iter()
+                .map(|view| {
+                    if *view == launch.output { Input::Out } else { input(view, shared, run, &arena.temporaries, step) }
+                })
+                .collect();
         let (own, extras) = inputs.split_at(kernel.inputs());
         let reads_old = !kernel.only_epilogue() && extras.iter().any(|x| matches!(x, Input::Out));
         let old = reads_old.then(|| out.to_vec());
@@ -157,7 +175,13 @@ fn start(view: &View, step: usize) -> usize {
     view.offset + view.step.at(step)
 }
 
-fn input<'a, F: Float>(view: &View, shared: &'a [HostBuffer<F>], run: &'a [HostBuffer<F>], temporaries: &'a [Vec<F>], step: usize) -> Input<'a, F> {
+fn input<'a, F: Float>(
+    view: &View,
+    shared: &'a [HostBuffer<F>],
+    run: &'a [HostBuffer<F>],
+    temporaries: &'a [Vec<F>],
+    step: usize,
+) -> Input<'a, F> {
     let start = start(view, step);
     let id = match view.buffer {
         BufferId::Temporary(id) => return Input::Float(&temporaries[id][start..]),

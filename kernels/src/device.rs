@@ -101,7 +101,8 @@ impl Device {
                     Some(adapter) => gpu(adapter.index),
                     None if adapters.is_empty() => Err(DeviceError::NoAdapter),
                     None => {
-                        let present: Vec<_> = adapters.iter().map(|a| format!("{} {}", a.index, a.traits.name)).collect();
+                        let present: Vec<_> =
+                            adapters.iter().map(|a| format!("{} {}", a.index, a.traits.name)).collect();
                         Err(DeviceError::Unknown { wanted: wanted.clone(), present: present.join(", ") })
                     }
                 }

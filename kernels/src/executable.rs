@@ -34,7 +34,9 @@ impl Executable {
         let program = match (device, &store.memory) {
             (Device::Cpu, Memory::F32(_)) => Backend::F32(CpuProgram::new(launches.clone(), temporaries)),
             (Device::Oracle, Memory::F64(_)) => Backend::F64(CpuProgram::new(launches.clone(), temporaries)),
-            (Device::Gpu(gpu), Memory::Gpu(memory)) => Backend::Gpu(GpuProgram::new(gpu, store, memory, &launches, &temporaries)),
+            (Device::Gpu(gpu), Memory::Gpu(memory)) => {
+                Backend::Gpu(GpuProgram::new(gpu, store, memory, &launches, &temporaries))
+            }
             _ => panic!("the store belongs to another device"),
         };
         Executable { launches, program }
@@ -47,7 +49,10 @@ impl Executable {
 
     /// Work of one step of one run.
     pub fn cost(&self) -> Cost {
-        self.launches.iter().map(Launch::cost).fold(Cost::default(), |a, b| Cost { flops: a.flops + b.flops, bytes: a.bytes + b.bytes })
+        self.launches
+            .iter()
+            .map(Launch::cost)
+            .fold(Cost::default(), |a, b| Cost { flops: a.flops + b.flops, bytes: a.bytes + b.bytes })
     }
 
     /// Replays steps `steps`. Returns when the work is done (CPU) or handed over (GPU).
@@ -61,7 +66,12 @@ impl Executable {
     }
 }
 
-fn run_cpu<F: crate::kernel_call::TwinCall>(p: &CpuProgram<F>, m: &mut crate::store::HostMemory<F>, steps: Range<usize>, order: Order) {
+fn run_cpu<F: crate::kernel_call::TwinCall>(
+    p: &CpuProgram<F>,
+    m: &mut crate::store::HostMemory<F>,
+    steps: Range<usize>,
+    order: Order,
+) {
     match order {
         Order::Sequential => p.run_in_order(m, steps),
         Order::Independent => p.run_independent(m, steps),

@@ -46,8 +46,20 @@ impl Unary {
             Unary::Ln => x.ln(),
             Unary::Sqrt => x.sqrt(),
             // Written so that NaN stays NaN: a divergence must not be hidden by an activation.
-            Unary::Relu => if x < F::ZERO { F::ZERO } else { x },
-            Unary::Step => if x > F::ZERO { F::ONE } else { F::ZERO },
+            Unary::Relu => {
+                if x < F::ZERO {
+                    F::ZERO
+                } else {
+                    x
+                }
+            }
+            Unary::Step => {
+                if x > F::ZERO {
+                    F::ONE
+                } else {
+                    F::ZERO
+                }
+            }
         }
     }
 
@@ -157,7 +169,11 @@ impl Epilogue {
         for (e, access) in self.extras.iter().enumerate() {
             if !in_place[e] {
                 let kind = if matches!(access, Access::OneHot { .. }) { "u32" } else { "f32" };
-                let _ = writeln!(text, "@group(0) @binding({}) var<storage, read> extra{e}: array<{kind}>;", first_binding + e);
+                let _ = writeln!(
+                    text,
+                    "@group(0) @binding({}) var<storage, read> extra{e}: array<{kind}>;",
+                    first_binding + e
+                );
             }
         }
         text.push_str("fn epilogue(value: f32, i: u32, run: u32) -> f32 {\n");
@@ -184,7 +200,9 @@ impl Epilogue {
         match self.extras[e] {
             Access::Full => format!("extra{e}[base({view}u, run) + i]"),
             Access::Spread { mid, inner: 1 } => format!("extra{e}[base({view}u, run) + i / {mid}u]"),
-            Access::Spread { mid, inner } => format!("extra{e}[base({view}u, run) + i / {}u * {inner}u + i % {inner}u]", mid * inner),
+            Access::Spread { mid, inner } => {
+                format!("extra{e}[base({view}u, run) + i / {}u * {inner}u + i % {inner}u]", mid * inner)
+            }
             // The address of a zero is clamped into the input, which a select reads all the same.
             Access::Place { offset, length } => format!(
                 "select(0.0, extra{e}[base({view}u, run) + clamp(i, {offset}u, {last}u) - {offset}u], i >= {offset}u && i <= {last}u)",
@@ -224,7 +242,14 @@ impl Epilogue {
     }
 }
 
-fn read<F: Float>(access: Access, input: &Input<'_, F>, old: Option<&[F]>, values: &[F], start: usize, target: &mut [F]) {
+fn read<F: Float>(
+    access: Access,
+    input: &Input<'_, F>,
+    old: Option<&[F]>,
+    values: &[F],
+    start: usize,
+    target: &mut [F],
+) {
     let end = start + target.len();
     match (access, input) {
         (Access::Full, Input::Out) => match old {

@@ -2,6 +2,7 @@
 
 use crate::bytes::Sparse;
 use crate::float::Float;
+use std::ops::Range;
 
 /// A matrix as a slice with a row and a column stride.
 #[derive(Clone, Copy)]
@@ -40,11 +41,24 @@ pub fn gemm<F: Float>(size: [usize; 3], a: Matrix<'_, F>, b: Matrix<'_, F>, out:
 fn call_gemm<F: Float>([m, n, k]: [usize; 3], a: Matrix<'_, F>, b: Matrix<'_, F>, out: &mut [F], keep: bool) {
     unsafe {
         ::gemm::gemm(
-            m, n, k,
-            out.as_mut_ptr(), 1, n as isize, keep,
-            a.data.as_ptr(), a.column as isize, a.row as isize,
-            b.data.as_ptr(), b.column as isize, b.row as isize,
-            F::ONE, F::ONE, false, false, false,
+            m,
+            n,
+            k,
+            out.as_mut_ptr(),
+            1,
+            n as isize,
+            keep,
+            a.data.as_ptr(),
+            a.column as isize,
+            a.row as isize,
+            b.data.as_ptr(),
+            b.column as isize,
+            b.row as isize,
+            F::ONE,
+            F::ONE,
+            false,
+            false,
+            false,
             ::gemm::Parallelism::None,
         );
     }
@@ -53,11 +67,17 @@ fn call_gemm<F: Float>([m, n, k]: [usize; 3], a: Matrix<'_, F>, b: Matrix<'_, F>
 /// Columns of the output that stay in registers while a row's pixels pass by.
 const PANEL: usize = 64;
 
-/// `out[rows, n] = images · w + bias`, reading only pixels that are not zero. `w` is `[width, n]`,
-/// `first` the first image.
-pub fn sparse_product<F: Float>(images: &Sparse, first: usize, rows: usize, w: &[F], n: usize, width: usize, bias: Option<&[F]>, out: &mut [F]) {
+/// `out[rows, n] = images[rows] · w + bias`, reading only pixels that are not zero. `w` is `[width, n]`.
+pub fn sparse_product<F: Float>(
+    images: &Sparse,
+    rows: Range<usize>,
+    w: &[F],
+    n: usize,
+    bias: Option<&[F]>,
+    out: &mut [F],
+) {
     let level: Vec<F> = (0..256).map(|b| F::of(f64::from(b) / 255.0)).collect();
-    let mut panel = vec![F::ZERO; width * PANEL];
+    let mut panel = vec![F::ZERO; w.len() / n * PANEL];
     let arch = pulp::Arch::new();
     // A fused multiply-add is a library call where the processor has none.
     let fused = !matches!(arch, pulp::Arch::Scalar);
@@ -70,10 +90,13 @@ pub fn sparse_product<F: Float>(images: &Sparse, first: usize, rows: usize, w: &
         if let Some(bias) = bias {
             initial[..columns].copy_from_slice(&bias[start..start + columns]);
         }
-        for r in 0..rows {
-            let pixels = images.row(first + r);
+        for (r, image) in rows.clone().enumerate() {
+            let pixels = images.row(image);
             let sums = if fused {
-                arch.dispatch(#[inline(always)] || row_sums::<F, true>(pixels, &level, &panel, initial))
+                arch.dispatch(
+                    #[inline(always)]
+                    || row_sums::<F, true>(pixels, &level, &panel, initial),
+                )
             } else {
                 row_sums::<F, false>(pixels, &level, &panel, initial)
             };
@@ -83,7 +106,12 @@ pub fn sparse_product<F: Float>(images: &Sparse, first: usize, rows: usize, w: &
 }
 
 #[inline(always)]
-fn row_sums<F: Float, const FUSED: bool>(pixels: &[(u16, u8)], level: &[F], panel: &[F], mut sums: [F; PANEL]) -> [F; PANEL] {
+fn row_sums<F: Float, const FUSED: bool>(
+    pixels: &[(u16, u8)],
+    level: &[F],
+    panel: &[F],
+    mut sums: [F; PANEL],
+) -> [F; PANEL] {
     let (panel, _) = panel.as_chunks::<PANEL>();
     for &(column, byte) in pixels {
         let x = level[byte as usize];

@@ -137,7 +137,8 @@ impl Gpu {
             required_limits: adapter.limits(),
             ..Default::default()
         };
-        let refused = |e: wgpu::RequestDeviceError| DeviceError::Refused { adapter: traits.name.clone(), reason: e.to_string() };
+        let refused =
+            |e: wgpu::RequestDeviceError| DeviceError::Refused { adapter: traits.name.clone(), reason: e.to_string() };
         let (device, queue) = pollster::block_on(adapter.request_device(&descriptor)).map_err(refused)?;
         Ok(Gpu { device, queue, traits, pipelines: Mutex::default(), counters: Counters::default() })
     }
@@ -167,7 +168,12 @@ impl Gpu {
 
     fn buffer(&self, label: &str, bytes: u64, usage: wgpu::BufferUsages) -> wgpu::Buffer {
         self.counters.buffers.fetch_add(1, Relaxed);
-        self.device.create_buffer(&wgpu::BufferDescriptor { label: Some(label), size: bytes.max(4), usage, mapped_at_creation: false })
+        self.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some(label),
+            size: bytes.max(4),
+            usage,
+            mapped_at_creation: false,
+        })
     }
 
     fn storage(&self, label: &str, words: usize) -> wgpu::Buffer {
@@ -185,7 +191,9 @@ impl Gpu {
     fn compile(&self, name: &str, source: &str, constants: &[(&'static str, f64)]) -> Pipeline {
         self.counters.pipelines.fetch_add(1, Relaxed);
         let entries = reflect(name, source);
-        let layout = self.device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: Some(name), entries: &entries });
+        let layout = self
+            .device
+            .create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: Some(name), entries: &entries });
         let pipeline_layout = self.device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
             label: Some(name),
             bind_group_layouts: &[Some(&layout)],
@@ -209,7 +217,8 @@ impl Gpu {
 
 /// The bindings that a WGSL text declares: the shader is the one place that says what they are.
 fn reflect(name: &str, source: &str) -> Vec<wgpu::BindGroupLayoutEntry> {
-    let module = naga::front::wgsl::parse_str(source).unwrap_or_else(|e| panic!("{name}: {}", e.emit_to_string(source)));
+    let module =
+        naga::front::wgsl::parse_str(source).unwrap_or_else(|e| panic!("{name}: {}", e.emit_to_string(source)));
     let entry = |(_, variable): (_, &naga::GlobalVariable)| {
         let ty = match variable.space {
             naga::AddressSpace::Uniform => wgpu::BufferBindingType::Uniform,
@@ -267,7 +276,9 @@ impl GpuMemory {
         encoder.copy_buffer_to_buffer(&self.buffers[id], 0, &landing, 0, size);
         gpu.counters.submissions.fetch_add(1, Relaxed);
         gpu.queue.submit([encoder.finish()]);
-        landing.slice(..).map_async(wgpu::MapMode::Read, |result| result.expect("the device was lost before a read-back"));
+        landing
+            .slice(..)
+            .map_async(wgpu::MapMode::Read, |result| result.expect("the device was lost before a read-back"));
         gpu.wait();
         let mapped = landing.slice(..).get_mapped_range().expect("the range was mapped and waited for");
         let words: &[f32] = bytemuck::cast_slice(&mapped);
@@ -296,7 +307,13 @@ const SLOT: usize = 128;
 const LAUNCHES_A_SUBMISSION: usize = 4096;
 
 impl GpuProgram {
-    pub(crate) fn new(gpu: &Arc<Gpu>, store: &Store, memory: &GpuMemory, launches: &[Launch], temporaries: &[usize]) -> GpuProgram {
+    pub(crate) fn new(
+        gpu: &Arc<Gpu>,
+        store: &Store,
+        memory: &GpuMemory,
+        launches: &[Launch],
+        temporaries: &[usize],
+    ) -> GpuProgram {
         let step = gpu.storage("step", 1);
         let temporaries: Vec<(wgpu::Buffer, usize)> = temporaries
             .iter()
@@ -317,7 +334,12 @@ impl GpuProgram {
             let views = std::iter::once(&launch.output).chain(&launch.inputs);
             let slot = &mut slots[n * SLOT..(n + 1) * SLOT];
             slot[..shader.size.len()].copy_from_slice(&shader.size);
-            assert!(launch.inputs.len() < VIEWS, "{}: {} operands, {VIEWS} are possible", kernel.name(), launch.inputs.len());
+            assert!(
+                launch.inputs.len() < VIEWS,
+                "{}: {} operands, {VIEWS} are possible",
+                kernel.name(),
+                launch.inputs.len()
+            );
             for (view, words) in views.clone().zip(slot[8..].chunks_exact_mut(8)) {
                 let (_, stride, kind) = place(view.buffer);
                 words[..5].copy_from_slice(&view_words(view, stride, kind));
@@ -331,7 +353,11 @@ impl GpuProgram {
                 }),
                 b => place(views.clone().nth(b as usize - 2).expect("a binding a view").buffer).0.as_entire_binding(),
             };
-            let entries: Vec<_> = pipeline.bindings.iter().map(|&binding| wgpu::BindGroupEntry { binding, resource: resource(binding) }).collect();
+            let entries: Vec<_> = pipeline
+                .bindings
+                .iter()
+                .map(|&binding| wgpu::BindGroupEntry { binding, resource: resource(binding) })
+                .collect();
             let group = gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
                 label: Some(kernel.name()),
                 layout: &pipeline.layout,
@@ -349,7 +375,8 @@ impl GpuProgram {
     fn advance(gpu: &Gpu, step: &wgpu::Buffer) -> Ready {
         let pipeline = gpu.pipeline("advance", include_str!("../../shaders/advance.wgsl"), &[]);
         let entries = [wgpu::BindGroupEntry { binding: 0, resource: step.as_entire_binding() }];
-        let descriptor = wgpu::BindGroupDescriptor { label: Some("advance"), layout: &pipeline.layout, entries: &entries };
+        let descriptor =
+            wgpu::BindGroupDescriptor { label: Some("advance"), layout: &pipeline.layout, entries: &entries };
         let group = gpu.device.create_bind_group(&descriptor);
         Ready { pipeline, group, grid: [1, 1, 1] }
     }
@@ -381,7 +408,7 @@ impl GpuProgram {
 /// A view as shaders/prelude.wgsl lays it out.
 fn view_words(view: &View, run_stride: usize, kind: Kind) -> [u32; 5] {
     let scale = if kind == Kind::Bytes { 4 } else { 1 };
-    assert!(view.offset % scale == 0 && view.step.stride % scale == 0, "images must begin at a word");
+    assert!(view.offset.is_multiple_of(scale) && view.step.stride.is_multiple_of(scale), "images must begin at a word");
     let words = [view.offset / scale, run_stride, view.step.stride / scale, view.step.every, view.step.period];
     words.map(|w| u32::try_from(w).expect("a buffer has fewer than 2^32 elements"))
 }

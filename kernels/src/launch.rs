@@ -195,9 +195,8 @@ impl Launch {
     /// Which of the epilogue's extras are the output itself.
     pub fn in_place(&self) -> Vec<bool> {
         let own = self.kernel.describe().inputs();
-        let same = |(e, view): (usize, &View)| {
-            *view == self.output && self.epilogue.extras[e] == crate::expr::Access::Full
-        };
+        let same =
+            |(e, view): (usize, &View)| *view == self.output && self.epilogue.extras[e] == crate::expr::Access::Full;
         self.inputs[own..].iter().enumerate().map(same).collect()
     }
 

@@ -94,7 +94,8 @@ impl MatMul {
         assert!(!self.ta && !self.tb && self.ones != Ones::Row, "matmul: images stand on the left, as they are");
         let (weights, bias) = b.split_at(self.k * self.n);
         let bias = (self.ones == Ones::Column).then_some(bias);
-        sparse_product(images.sparse(self.k), offset / self.k, self.m, weights, self.n, self.k, bias, out);
+        let first = offset / self.k;
+        sparse_product(images.sparse(self.k), first..first + self.m, weights, self.n, bias, out);
     }
 }
 

@@ -29,7 +29,12 @@ impl Describe for Rescale {
     }
     fn shader(&self, _: &Traits, _: &[View]) -> Shader {
         let source = include_str!("../../shaders/rescale.wgsl").into();
-        Shader { source, constants: vec![], size: vec![self.rows as u32, self.width as u32], groups: spread_groups(self.rows) }
+        Shader {
+            source,
+            constants: vec![],
+            size: vec![self.rows as u32, self.width as u32],
+            groups: spread_groups(self.rows),
+        }
     }
 }
 
@@ -37,7 +42,8 @@ impl Twin for Rescale {
     fn compute<F: Float>(&self, out: &mut [F], inputs: &[Input<'_, F>]) {
         let x = inputs[0].float();
         for (out, x) in out.chunks_exact_mut(self.width).zip(x.chunks_exact(self.width)) {
-            let (low, high) = x.iter().fold((x[0], x[0]), |(l, h), &v| (if v < l { v } else { l }, if v > h { v } else { h }));
+            let (low, high) =
+                x.iter().fold((x[0], x[0]), |(l, h), &v| (if v < l { v } else { l }, if v > h { v } else { h }));
             let range = high - low;
             out.iter_mut().zip(x).for_each(|(o, &v)| *o = if range > F::ZERO { (v - low) / range } else { F::ZERO });
         }

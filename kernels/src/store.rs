@@ -174,7 +174,11 @@ impl Store {
     /// Reads a buffer of numbers, one list a run. Waits for the device.
     pub fn read(&mut self, id: usize) -> Vec<Vec<f64>> {
         let elements = self.infos[id].elements;
-        assert!(!self.check(id, Kind::Float, 0, elements), "{} is shared: it holds what was written", self.infos[id].name);
+        assert!(
+            !self.check(id, Kind::Float, 0, elements),
+            "{} is shared: it holds what was written",
+            self.infos[id].name
+        );
         match &mut self.memory {
             Memory::F32(m) => (0..self.runs).map(|r| m.read(id, r)).collect(),
             Memory::F64(m) => (0..self.runs).map(|r| m.read(id, r)).collect(),

@@ -68,7 +68,12 @@ impl<'t> Scene<'t> {
 }
 
 /// The `order`-th derivative of `f` along `direction` at `x`.
-fn evaluate(x: &[f64], direction: &[f64], order: usize, f: &impl for<'t> Fn(&mut Scene<'t>, Var<'t>) -> Var<'t>) -> f64 {
+fn evaluate(
+    x: &[f64],
+    direction: &[f64],
+    order: usize,
+    f: &impl for<'t> Fn(&mut Scene<'t>, Var<'t>) -> Var<'t>,
+) -> f64 {
     let tape = Tape::new();
     let mut session = Session::new(&Device::Oracle, 1);
     let (at, along, result): (Stored, Stored, Stored) =

@@ -154,10 +154,14 @@ impl Tape {
             (Binary::Mul, Some(1.0), _) | (Binary::Add, Some(0.0), _) => b,
             // Two factors in one, and constants to the right, so that equal products are found equal.
             (Binary::Mul, Some(_), None) => self.binary(op, b, a),
-            (Binary::Mul, None, Some(y)) => match (left.op, left.inputs.get(1).map(|&i| self.node(i)).as_ref().and_then(number)) {
-                (Op::Binary(Binary::Mul), Some(x)) => self.binary(op, self.var(left.inputs[0]), self.constant(x * y, &left.shape)),
-                _ => self.record(Op::Binary(op), &[a, b], left.shape, Kind::Float),
-            },
+            (Binary::Mul, None, Some(y)) => {
+                match (left.op, left.inputs.get(1).map(|&i| self.node(i)).as_ref().and_then(number)) {
+                    (Op::Binary(Binary::Mul), Some(x)) => {
+                        self.binary(op, self.var(left.inputs[0]), self.constant(x * y, &left.shape))
+                    }
+                    _ => self.record(Op::Binary(op), &[a, b], left.shape, Kind::Float),
+                }
+            }
             _ => self.record(Op::Binary(op), &[a, b], left.shape, Kind::Float),
         }
     }

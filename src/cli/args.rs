@@ -129,9 +129,7 @@ impl RunArgs {
     /// The first method that is named twice, if one is.
     pub fn repeated_method(&self) -> Option<&'static str> {
         let mut named = self.method.iter().enumerate();
-        named
-            .find(|(i, name)| self.method[..*i].contains(name))
-            .map(|(_, name)| *name)
+        named.find(|(i, name)| self.method[..*i].contains(name)).map(|(_, name)| *name)
     }
 }
 
@@ -156,17 +154,10 @@ fn not_negative(text: &str) -> Result<f64, String> {
 }
 
 fn decay(text: &str) -> Result<f64, String> {
-    number(
-        text,
-        |x| (0.0..1.0).contains(&x),
-        "a number from 0 to below 1, such as 0.5",
-    )
+    number(text, |x| (0.0..1.0).contains(&x), "a number from 0 to below 1, such as 0.5")
 }
 
 fn number(text: &str, allowed: fn(f64) -> bool, wanted: &str) -> Result<f64, String> {
-    let number = text
-        .parse::<f64>()
-        .ok()
-        .filter(|x| x.is_finite() && allowed(*x));
+    let number = text.parse::<f64>().ok().filter(|x| x.is_finite() && allowed(*x));
     number.ok_or_else(|| format!("give {wanted}"))
 }

@@ -9,73 +9,33 @@ use hindsight::{data::benchmarks, methods};
 fn one_of<T: Clone + Send + Sync + 'static>(
     choices: Vec<(&'static str, &'static str, T)>,
 ) -> impl TypedValueParser<Value = T> {
-    let values = choices
-        .iter()
-        .map(|(name, help, _)| PossibleValue::new(*name).help(*help));
+    let values = choices.iter().map(|(name, help, _)| PossibleValue::new(*name).help(*help));
     PossibleValuesParser::new(values).map(move |given| {
         let mut known = choices.iter();
-        known
-            .find(|(name, ..)| *name == given)
-            .expect("clap lets only these pass")
-            .2
-            .clone()
+        known.find(|(name, ..)| *name == given).expect("clap lets only these pass").2.clone()
     })
 }
 
 pub fn method() -> impl TypedValueParser<Value = &'static str> {
-    one_of(
-        methods::registry()
-            .iter()
-            .map(|m| (m.name(), m.summary(), m.name()))
-            .collect(),
-    )
+    one_of(methods::registry().iter().map(|m| (m.name(), m.summary(), m.name())).collect())
 }
 
 pub fn benchmark() -> impl TypedValueParser<Value = &'static str> {
-    one_of(
-        benchmarks::registry()
-            .iter()
-            .map(|b| (b.name(), b.summary(), b.name()))
-            .collect(),
-    )
+    one_of(benchmarks::registry().iter().map(|b| (b.name(), b.summary(), b.name())).collect())
 }
 
 pub fn preset() -> impl TypedValueParser<Value = Preset> {
     one_of(vec![
-        (
-            "official",
-            "What the authors' released code does; reaches their numbers",
-            Preset::Official,
-        ),
-        (
-            "paper",
-            "The pseudo-code of the paper, word for word",
-            Preset::Paper,
-        ),
+        ("official", "What the authors' released code does; reaches their numbers", Preset::Official),
+        ("paper", "The pseudo-code of the paper, word for word", Preset::Paper),
     ])
 }
 
 pub fn anchors() -> impl TypedValueParser<Value = AnchorKind> {
     one_of(vec![
-        (
-            "learned",
-            "Learned in hindsight: the method of the paper",
-            AnchorKind::Learned,
-        ),
-        (
-            "real",
-            "The last real image of each class (Table 4)",
-            AnchorKind::Real,
-        ),
-        (
-            "mean",
-            "The running mean image of each class",
-            AnchorKind::Mean,
-        ),
-        (
-            "oracle",
-            "Learned against a model that has seen the future tasks (Table 3)",
-            AnchorKind::Oracle,
-        ),
+        ("learned", "Learned in hindsight: the method of the paper", AnchorKind::Learned),
+        ("real", "The last real image of each class (Table 4)", AnchorKind::Real),
+        ("mean", "The running mean image of each class", AnchorKind::Mean),
+        ("oracle", "Learned against a model that has seen the future tasks (Table 3)", AnchorKind::Oracle),
     ])
 }

@@ -29,13 +29,7 @@ impl Live {
         bar.set_message("preparing");
         bar.tick();
         let now = Instant::now();
-        Self {
-            bar,
-            plain: !terminal && !quiet,
-            started: now,
-            last_line: now,
-            stop,
-        }
+        Self { bar, plain: !terminal && !quiet, started: now, last_line: now, stop }
     }
 
     /// Says something above the bar.
@@ -64,11 +58,7 @@ impl Live {
 impl Observer for Live {
     fn task_finished(&mut self, progress: &Progress<'_>) {
         self.bar.inc(1);
-        let line = format!(
-            "{}, about {} s left",
-            describe(progress),
-            self.left().as_secs()
-        );
+        let line = format!("{}, about {} s left", describe(progress), self.left().as_secs());
         let due = self.last_line.elapsed() >= BETWEEN_LINES || progress.task == progress.tasks;
         if self.plain && due {
             eprintln!("{line}");
@@ -83,23 +73,11 @@ impl Observer for Live {
 }
 
 fn target(shown: bool) -> ProgressDrawTarget {
-    if shown {
-        ProgressDrawTarget::stderr()
-    } else {
-        ProgressDrawTarget::hidden()
-    }
+    if shown { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() }
 }
 
 fn describe(progress: &Progress<'_>) -> String {
-    let Progress {
-        method,
-        task,
-        tasks,
-        accuracy_so_far,
-    } = progress;
+    let Progress { method, task, tasks, accuracy_so_far } = progress;
     let mean = accuracy_so_far.iter().sum::<f64>() / accuracy_so_far.len().max(1) as f64;
-    format!(
-        "{method}: task {task} of {tasks}, accuracy so far {:.1} %",
-        100.0 * mean
-    )
+    format!("{method}: task {task} of {tasks}, accuracy so far {:.1} %", 100.0 * mean)
 }

@@ -41,20 +41,14 @@ pub fn run(args: &RunArgs) -> Result<(), CliError> {
 fn refuse_repeated_method(args: &RunArgs) {
     if let Some(name) = args.repeated_method() {
         let message = format!("the method '{name}' is named twice in --method; name it once");
-        super::Cli::command()
-            .error(clap::error::ErrorKind::ValueValidation, message)
-            .exit();
+        super::Cli::command().error(clap::error::ErrorKind::ValueValidation, message).exit();
     }
 }
 
 impl<'a> Session<'a> {
     fn new(args: &'a RunArgs, folder: RunFolder, device: &Device, started: SystemTime) -> Self {
         let benchmark = benchmark(args.benchmark);
-        let live = Live::new(
-            args.method.len() * args.tasks,
-            args.quiet,
-            interrupt::watch(),
-        );
+        let live = Live::new(args.method.len() * args.tasks, args.quiet, interrupt::watch());
         if !args.quiet {
             live.say(&format!("device: {}", device.describe()));
         }
@@ -78,9 +72,7 @@ impl<'a> Session<'a> {
                 Err(error) => return Err(error),
             }
             if let Err(error) = self.save() {
-                self.live.say(&format!(
-                    "warning: {error} (going on; the results will be printed)"
-                ));
+                self.live.say(&format!("warning: {error} (going on; the results will be printed)"));
             }
         }
         Ok(())
@@ -126,10 +118,7 @@ impl<'a> Session<'a> {
 
     fn say_where(&self) -> Result<(), CliError> {
         let folder = self.folder.path().display();
-        print(&format!(
-            "\nWritten to {folder} after {} s.\n",
-            self.live.elapsed().as_secs()
-        ))
+        print(&format!("\nWritten to {folder} after {} s.\n", self.live.elapsed().as_secs()))
     }
 
     /// The error to end with after an experiment that did not come to its end.
@@ -140,37 +129,21 @@ impl<'a> Session<'a> {
         }
         let folder = written.then(|| self.folder.path().to_owned());
         match error {
-            ExperimentError::Interrupted { .. } => CliError::Interrupted {
-                finished: self.results.runs.len(),
-                folder,
-            },
-            source => CliError::Experiment {
-                source,
-                finished: self.results.runs.len(),
-                folder,
-            },
+            ExperimentError::Interrupted { .. } => CliError::Interrupted { finished: self.results.runs.len(), folder },
+            source => CliError::Experiment { source, finished: self.results.runs.len(), folder },
         }
     }
 }
 
 fn benchmark(name: &str) -> &'static dyn Benchmark {
     let mut known = benchmarks::registry().iter();
-    *known
-        .find(|b| b.name() == name)
-        .expect("the command line lets only registered ones pass")
+    *known.find(|b| b.name() == name).expect("the command line lets only registered ones pass")
 }
 
-fn manifest(
-    args: &RunArgs,
-    benchmark: &dyn Benchmark,
-    device: &Device,
-    started: SystemTime,
-) -> Manifest {
+fn manifest(args: &RunArgs, benchmark: &dyn Benchmark, device: &Device, started: SystemTime) -> Manifest {
     Manifest {
         version: env!("CARGO_PKG_VERSION").into(),
-        command: std::env::args_os()
-            .map(|arg| arg.to_string_lossy().into_owned())
-            .collect(),
+        command: std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect(),
         started_at: time::rfc3339(started),
         benchmark: args.benchmark.into(),
         methods: args.method.iter().map(|&name| name.into()).collect(),

@@ -39,7 +39,9 @@ impl Benchmark for PermutedMnist {
         self.data().checksums().iter().map(|c| (c.file.to_string(), format!("md5:{}", c.md5))).collect()
     }
     fn permutations(&self, settings: &Settings, seeds: &[u64]) -> serde_json::Value {
-        let maps = |seed| self.stream(settings, seed).into_iter().map(|task| task.map.into()).collect::<Vec<serde_json::Value>>();
+        let maps = |seed| {
+            self.stream(settings, seed).into_iter().map(|task| task.map.into()).collect::<Vec<serde_json::Value>>()
+        };
         seeds.iter().map(|&seed| (seed.to_string(), maps(seed).into())).collect::<serde_json::Map<_, _>>().into()
     }
     fn data(&self) -> &'static Mnist {

@@ -35,9 +35,7 @@ pub struct IdxError {
 #[derive(Debug, thiserror::Error)]
 pub enum Damage {
     /// The gzip layer is cut off or corrupt.
-    #[error(
-        "expected a whole gzip file, found one of {packed} bytes that does not unpack ({source})"
-    )]
+    #[error("expected a whole gzip file, found one of {packed} bytes that does not unpack ({source})")]
     Gzip {
         /// The packed size, in bytes.
         packed: usize,
@@ -87,12 +85,7 @@ pub enum Damage {
 /// # Errors
 /// Names the file as `name` and its damage, with what was expected and what was found.
 pub fn parse(name: &str, bytes: &[u8]) -> Result<Idx, IdxError> {
-    unpack(bytes)
-        .and_then(|plain| parse_plain(&plain))
-        .map_err(|damage| IdxError {
-            file: name.to_owned(),
-            damage,
-        })
+    unpack(bytes).and_then(|plain| parse_plain(&plain)).map_err(|damage| IdxError { file: name.to_owned(), damage })
 }
 
 fn unpack(bytes: &[u8]) -> Result<Cow<'_, [u8]>, Damage> {
@@ -101,12 +94,7 @@ fn unpack(bytes: &[u8]) -> Result<Cow<'_, [u8]>, Damage> {
     }
     let mut plain = Vec::new();
     let mut decoder = GzDecoder::new(bytes).take(LARGEST as u64 + 1);
-    decoder
-        .read_to_end(&mut plain)
-        .map_err(|source| Damage::Gzip {
-            packed: bytes.len(),
-            source,
-        })?;
+    decoder.read_to_end(&mut plain).map_err(|source| Damage::Gzip { packed: bytes.len(), source })?;
     if plain.len() > LARGEST {
         return Err(Damage::TooLarge);
     }
@@ -117,10 +105,7 @@ fn unpack(bytes: &[u8]) -> Result<Cow<'_, [u8]>, Damage> {
 }
 
 fn parse_plain(file: &[u8]) -> Result<Idx, Damage> {
-    let short = |expected| Damage::ShortHeader {
-        expected,
-        found: file.len(),
-    };
+    let short = |expected| Damage::ShortHeader { expected, found: file.len() };
     let (&[zero, also_zero, code, rank], rest) = file.split_first_chunk().ok_or(short(4))?;
     if (zero, also_zero) != (0, 0) {
         return Err(Damage::Magic(zero, also_zero));
@@ -132,31 +117,18 @@ fn parse_plain(file: &[u8]) -> Result<Idx, Damage> {
         return Err(Damage::NoDimensions);
     }
     let dims_size = 4 * usize::from(rank);
-    let (dims, data) = rest
-        .split_at_checked(dims_size)
-        .ok_or(short(4 + dims_size))?;
+    let (dims, data) = rest.split_at_checked(dims_size).ok_or(short(4 + dims_size))?;
     let (dims, _) = dims.as_chunks();
-    let dims: Vec<usize> = dims
-        .iter()
-        .map(|&dim| u32::from_be_bytes(dim) as usize)
-        .collect();
+    let dims: Vec<usize> = dims.iter().map(|&dim| u32::from_be_bytes(dim) as usize).collect();
     let Some(expected) = product(&dims).filter(|&size| size <= LARGEST) else {
         return Err(Damage::Absurd(dims));
     };
     if data.len() != expected {
-        return Err(Damage::Length {
-            dims,
-            expected,
-            found: data.len(),
-        });
+        return Err(Damage::Length { dims, expected, found: data.len() });
     }
-    Ok(Idx {
-        dims,
-        bytes: data.to_vec(),
-    })
+    Ok(Idx { dims, bytes: data.to_vec() })
 }
 
 fn product(dims: &[usize]) -> Option<usize> {
-    dims.iter()
-        .try_fold(1_usize, |product, &dim| product.checked_mul(dim))
+    dims.iter().try_fold(1_usize, |product, &dim| product.checked_mul(dim))
 }

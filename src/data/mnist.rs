@@ -18,12 +18,8 @@ pub const TEST_IMAGES: usize = 10_000;
 pub const CLASSES: usize = 10;
 
 /// The published names, in the order in which [`Mnist`] lists their content.
-const NAMES: [&str; 4] = [
-    "train-images-idx3-ubyte",
-    "train-labels-idx1-ubyte",
-    "t10k-images-idx3-ubyte",
-    "t10k-labels-idx1-ubyte",
-];
+const NAMES: [&str; 4] =
+    ["train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"];
 
 const BUILT_IN: [&[u8]; 4] = [
     include_bytes!("../../data/mnist/train-images-idx3-ubyte.gz"),
@@ -64,10 +60,7 @@ struct File<'a> {
 impl Mnist {
     /// The copy that is part of the program. Unpacks 55 MB; keep the result.
     pub fn built_in() -> Self {
-        let file = |i: usize| File {
-            name: format!("{}.gz", NAMES[i]),
-            bytes: BUILT_IN[i].into(),
-        };
+        let file = |i: usize| File { name: format!("{}.gz", NAMES[i]), bytes: BUILT_IN[i].into() };
         Self::from_files([0, 1, 2, 3].map(file)).expect("the built-in files are MNIST")
     }
 
@@ -104,10 +97,7 @@ impl File<'_> {
     fn checksum(&self) -> Checksum {
         let digest = Md5::digest(&self.bytes);
         let md5 = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-        Checksum {
-            file: self.name.clone(),
-            md5,
-        }
+        Checksum { file: self.name.clone(), md5 }
     }
 
     fn images(self, count: usize) -> Result<Vec<u8>, DataError> {
@@ -117,15 +107,8 @@ impl File<'_> {
     fn labels(self, count: usize) -> Result<Vec<u8>, DataError> {
         let file = self.name.clone();
         let labels = self.array(&[count])?;
-        match labels
-            .iter()
-            .position(|&label| usize::from(label) >= CLASSES)
-        {
-            Some(position) => Err(DataError::Label {
-                file,
-                position,
-                found: labels[position],
-            }),
+        match labels.iter().position(|&label| usize::from(label) >= CLASSES) {
+            Some(position) => Err(DataError::Label { file, position, found: labels[position] }),
             None => Ok(labels),
         }
     }
@@ -135,11 +118,7 @@ impl File<'_> {
         if idx.dims == expected {
             return Ok(idx.bytes);
         }
-        Err(DataError::Dimensions {
-            file: self.name,
-            expected: expected.to_vec(),
-            found: idx.dims,
-        })
+        Err(DataError::Dimensions { file: self.name, expected: expected.to_vec(), found: idx.dims })
     }
 }
 
@@ -151,17 +130,11 @@ fn find(folder: &Path, name: &'static str) -> Result<File<'static>, DataError> {
         let path = folder.join(&name);
         match fs::read(&path) {
             Ok(bytes) => {
-                return Ok(File {
-                    name,
-                    bytes: bytes.into(),
-                });
+                return Ok(File { name, bytes: bytes.into() });
             }
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             Err(source) => return Err(DataError::Unreadable { path, source }),
         }
     }
-    Err(DataError::Missing {
-        folder: folder.to_owned(),
-        file: name,
-    })
+    Err(DataError::Missing { folder: folder.to_owned(), file: name })
 }

@@ -27,9 +27,7 @@ pub struct TaskPlan {
 /// If a task asks for more than the 55,000 images there are to draw from.
 pub fn stream(seed: u64, tasks: usize, images_per_task: usize) -> Vec<TaskPlan> {
     let positions = TUNING_TASKS..TUNING_TASKS + tasks;
-    positions
-        .map(|position| task(seed, position, images_per_task))
-        .collect()
+    positions.map(|position| task(seed, position, images_per_task)).collect()
 }
 
 /// The three tuning tasks of a seed; none of them is an evaluation task of that seed.
@@ -37,9 +35,7 @@ pub fn stream(seed: u64, tasks: usize, images_per_task: usize) -> Vec<TaskPlan> 
 /// # Panics
 /// If a task asks for more than the 55,000 images there are to draw from.
 pub fn tuning_stream(seed: u64, images_per_task: usize) -> Vec<TaskPlan> {
-    (0..TUNING_TASKS)
-        .map(|position| task(seed, position, images_per_task))
-        .collect()
+    (0..TUNING_TASKS).map(|position| task(seed, position, images_per_task)).collect()
 }
 
 /// The permutation that undoes `map`: `inverse(map)[map[p]] = p`.
@@ -62,9 +58,6 @@ fn task(seed: u64, position: usize, images: usize) -> TaskPlan {
     let images = random.sample_without_replacement(images, TRAIN_IMAGES - HELD_OUT);
     TaskPlan {
         map: map.into_iter().map(|pixel| pixel as u32).collect(),
-        images: images
-            .into_iter()
-            .map(|image| (HELD_OUT + image) as u32)
-            .collect(),
+        images: images.into_iter().map(|image| (HELD_OUT + image) as u32).collect(),
     }
 }

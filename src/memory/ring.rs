@@ -43,16 +43,9 @@ impl RingBuffer {
     /// If the class is unknown, or the previous task was not ended.
     pub fn push(&mut self, example: Example) {
         let class = usize::from(example.label);
+        assert!(class < self.next.len(), "RingBuffer: class {class} of {}", self.next.len());
         assert!(
-            class < self.next.len(),
-            "RingBuffer: class {class} of {}",
-            self.next.len()
-        );
-        assert!(
-            self.slots
-                .iter()
-                .flatten()
-                .all(|other| other.task == example.task),
+            self.slots.iter().flatten().all(|other| other.task == example.task),
             "RingBuffer: task {} before the end of the last one",
             example.task
         );
@@ -63,8 +56,7 @@ impl RingBuffer {
 
     /// Ends the current task: from now on its slots can be sampled.
     pub fn end_task(&mut self) {
-        self.past
-            .extend(self.slots.iter_mut().filter_map(Option::take));
+        self.past.extend(self.slots.iter_mut().filter_map(Option::take));
         // The authors' counter runs on into the next task, which has slots of its own: either way a
         // class keeps its last m, and starting at 0 makes a task's slots independent of the past.
         self.next.fill(0);

@@ -50,4 +50,8 @@ impl Learner for Sgd {
         lab.session.run(&self.step, 0..lab.settings.steps());
         lab.end_task();
     }
+
+    fn step(&self) -> &Program {
+        &self.step
+    }
 }

@@ -84,7 +84,8 @@ impl Lab {
         let model = Mlp::mnist();
         let pixels = model.units[0];
         let mut session = Session::new(device, seeds.len());
-        let images = session.images("training images", 1, &[data.train_images.len() / pixels, pixels], &data.train_images);
+        let images =
+            session.images("training images", 1, &[data.train_images.len() / pixels, pixels], &data.train_images);
         let maps = session.indices("pixel maps", 1, &[settings.tasks, pixels]);
         let theta = session.state("theta", &[model.parameters()]);
         let rate = session.state("rate", &[]);
@@ -99,7 +100,20 @@ impl Lab {
             let memory = RingBuffer::new(settings.memory_per_class, CLASSES);
             runs.push(Run { seed, plan, memory, draws: generator(seed, Stream::Memory, 0) });
         }
-        Lab { session, settings: settings.clone(), model, theta, rate, losses, future: None, images, maps, labels: &data.train_labels, runs, test }
+        Lab {
+            session,
+            settings: settings.clone(),
+            model,
+            theta,
+            rate,
+            losses,
+            future: None,
+            images,
+            maps,
+            labels: &data.train_labels,
+            runs,
+            test,
+        }
     }
 
     /// Number of runs.
@@ -130,7 +144,11 @@ impl Lab {
 
     /// The batch of a step: images are permuted on the device.
     pub fn batch<'t>(&self, tape: &'t Tape, stream: &BatchStream) -> Batch<'t> {
-        let pixels = tape.load(&self.images).gather_pixels(tape.row(&stream.image), tape.load(&self.maps), tape.row(&stream.task));
+        let pixels = tape.load(&self.images).gather_pixels(
+            tape.row(&stream.image),
+            tape.load(&self.maps),
+            tape.row(&stream.task),
+        );
         Batch { pixels, labels: tape.row(&stream.label), weights: tape.row(&stream.weight) }
     }
 
@@ -150,10 +168,8 @@ impl Lab {
     pub fn write_batches(&mut self, stream: &BatchStream, run: usize, batches: &[Vec<Example>]) {
         let size = stream.image.shape[0];
         let blank = Example { image: 0, label: 0, task: 0 };
-        let padded: Vec<Example> = batches
-            .iter()
-            .flat_map(|b| b.iter().copied().chain(std::iter::repeat(blank)).take(size))
-            .collect();
+        let padded: Vec<Example> =
+            batches.iter().flat_map(|b| b.iter().copied().chain(std::iter::repeat(blank)).take(size)).collect();
         let weights: Vec<f64> = batches
             .iter()
             .flat_map(|b| (0..size).map(|i| if i < b.len() { 1.0 / b.len() as f64 } else { 0.0 }))
@@ -218,7 +234,14 @@ impl Lab {
 }
 
 impl Test {
-    fn new(session: &mut Session, model: &Mlp, theta: &Stored, benchmark: &dyn Benchmark, settings: &Settings, seeds: &[u64]) -> Test {
+    fn new(
+        session: &mut Session,
+        model: &Mlp,
+        theta: &Stored,
+        benchmark: &dyn Benchmark,
+        settings: &Settings,
+        seeds: &[u64],
+    ) -> Test {
         let (data, pixels, tasks, images) = (benchmark.data(), model.units[0], settings.tasks, settings.test_images);
         let chunk = chunk(images);
         let chunks = images / chunk;

@@ -7,6 +7,8 @@ mod lab;
 
 pub use lab::{Batch, BatchStream, Lab};
 
+use crate::program::Program;
+
 /// A continual-learning method.
 pub trait Method: Sync {
     /// As the command line has it.
@@ -23,6 +25,9 @@ pub trait Method: Sync {
 pub trait Learner {
     /// Learns task `task`, seen once. Hands work to the device and does not wait for it.
     fn learn(&mut self, lab: &mut Lab, task: usize);
+
+    /// The program of a training step, as it was last used.
+    fn step(&self) -> &Program;
 }
 
 /// All methods, in the order in which tables show them.

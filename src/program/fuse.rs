@@ -60,7 +60,12 @@ fn cheap(op: Op) -> bool {
 impl<'a> Fusion<'a> {
     fn new(nodes: &'a [Node], roots: &[usize], by_force: &BTreeSet<usize>) -> Fusion<'a> {
         let count = nodes.len();
-        let mut f = Fusion { nodes, live: vec![false; count], stored: vec![false; count], read_by: vec![BTreeSet::new(); count] };
+        let mut f = Fusion {
+            nodes,
+            live: vec![false; count],
+            stored: vec![false; count],
+            read_by: vec![BTreeSet::new(); count],
+        };
         for &root in roots {
             f.live[root] = true;
             f.stored[root] = true;
@@ -131,10 +136,15 @@ impl<'a> Fusion<'a> {
         let mut members = BTreeSet::new();
         self.collect(root, root, &mut members);
         let host = members.iter().rev().copied().find(|&id| self.hosts(id, root));
-        let mut builder = Builder { fusion: self, root, host, epilogue: Epilogue::default(), extras: vec![], done: BTreeMap::new() };
+        let mut builder =
+            Builder { fusion: self, root, host, epilogue: Epilogue::default(), extras: vec![], done: BTreeMap::new() };
         builder.emit(root);
         if builder.extras.len() > MOST_EXTRAS {
-            let inner = members.iter().rev().copied().find(|&id| id != root && self.inside(id, root) && !cheap(self.nodes[id].op));
+            let inner = members
+                .iter()
+                .rev()
+                .copied()
+                .find(|&id| id != root && self.inside(id, root) && !cheap(self.nodes[id].op));
             return Err(inner.expect("a chain with many inputs has inner nodes"));
         }
         Ok(Chain { node: root, host, epilogue: builder.epilogue, extras: builder.extras })

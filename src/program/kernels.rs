@@ -17,7 +17,9 @@ pub(super) fn kernel(node: &Node, inputs: &[&Node]) -> Arc<dyn k::Kernel> {
         Op::LogSoftmax => Arc::new(k::LogSoftmax { rows: node.shape[0], classes: node.shape[1] }),
         Op::CrossEntropy => Arc::new(k::CrossEntropy { rows: shape(0)[0], classes: shape(0)[1] }),
         Op::GatherRows => Arc::new(k::GatherRows { rows: node.shape[0], width: node.shape[1] }),
-        Op::ScatterAddRows => Arc::new(k::ScatterAddRows { rows: shape(0)[0], table: node.shape[0], width: node.shape[1] }),
+        Op::ScatterAddRows => {
+            Arc::new(k::ScatterAddRows { rows: shape(0)[0], table: node.shape[0], width: node.shape[1] })
+        }
         Op::GatherPixels => Arc::new(k::GatherPixels { rows: node.shape[0], width: node.shape[1] }),
         Op::Rescale => Arc::new(k::Rescale { rows: node.shape[0], width: node.shape[1] }),
         Op::Argmax => Arc::new(k::Argmax { rows: shape(0)[0], classes: shape(0)[1] }),

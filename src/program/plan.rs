@@ -97,8 +97,10 @@ impl Planner<'_> {
 
     /// Lets the parts of every concatenation be computed where they belong; copies those that can't.
     fn join_pieces(&mut self) {
-        let live: BTreeSet<usize> = self.jobs.iter().flat_map(|j| self.operands(&j.chain)).map(|id| self.whole_of(id)).collect();
-        let wholes: Vec<usize> = (0..self.nodes.len()).filter(|&id| self.nodes[id].op == Op::Concat && live.contains(&id)).collect();
+        let live: BTreeSet<usize> =
+            self.jobs.iter().flat_map(|j| self.operands(&j.chain)).map(|id| self.whole_of(id)).collect();
+        let wholes: Vec<usize> =
+            (0..self.nodes.len()).filter(|&id| self.nodes[id].op == Op::Concat && live.contains(&id)).collect();
         let mut copies = Vec::new();
         for &whole in &wholes {
             let mut offset = 0;
@@ -115,7 +117,10 @@ impl Planner<'_> {
         }
         self.separate(&mut copies);
         for (whole, offset, part) in copies {
-            let job = Job { chain: copy(part, part), to: Some(View { buffer: BufferId::Temporary(whole), offset, step: Stride::FIXED }) };
+            let job = Job {
+                chain: copy(part, part),
+                to: Some(View { buffer: BufferId::Temporary(whole), offset, step: Stride::FIXED }),
+            };
             let readers = |j: &Job| self.operands(&j.chain).iter().any(|&id| self.holder(id).0 == whole);
             let at = self.jobs.iter().position(readers).unwrap_or(self.jobs.len());
             self.jobs.insert(at, job);
@@ -175,7 +180,9 @@ impl Planner<'_> {
         let job = &self.jobs[at].chain;
         let own = self.operands(job).len() - job.extras.len();
         let harmless = |(i, &id): (usize, &usize)| match self.stored_view(id) {
-            Some(view) if view.buffer == to.buffer => i >= own && view == to && job.epilogue.extras[i - own] == Access::Full,
+            Some(view) if view.buffer == to.buffer => {
+                i >= own && view == to && job.epilogue.extras[i - own] == Access::Full
+            }
             _ => true,
         };
         let reads_later = |j: &Job| {
@@ -241,7 +248,8 @@ fn reuse(launches: &mut [Launch], elements: impl Fn(usize) -> usize) -> Vec<usiz
     let mut place = BTreeMap::new();
     for (id, (first, last)) in order {
         let size = elements(id);
-        let free = buffers.iter().enumerate().filter(|(_, (s, until))| *until < first && *s == size).map(|(i, _)| i).next();
+        let free =
+            buffers.iter().enumerate().filter(|(_, (s, until))| *until < first && *s == size).map(|(i, _)| i).next();
         let slot = free.unwrap_or_else(|| {
             buffers.push((size, 0));
             buffers.len() - 1

@@ -53,21 +53,15 @@ impl RunFolder {
         if !overwrite && occupied() {
             return Err(FolderError::Occupied(path.to_owned()));
         }
-        Ok(Self {
-            path: path.to_owned(),
-        })
+        Ok(Self { path: path.to_owned() })
     }
 
     /// A free folder `runs/<date-time>-<benchmark>`, numbered when two start in one second.
     pub fn default_for(benchmark: &str, now: SystemTime) -> Self {
         let name = format!("{}-{benchmark}", time::for_a_name(now));
         let numbered = (2..).map(|n| format!("{name}-{n}"));
-        let mut paths = std::iter::once(name.clone())
-            .chain(numbered)
-            .map(|n| Path::new("runs").join(n));
-        let path = paths
-            .find(|path| !path.exists())
-            .expect("there are endless numbers");
+        let mut paths = std::iter::once(name.clone()).chain(numbered).map(|n| Path::new("runs").join(n));
+        let path = paths.find(|path| !path.exists()).expect("there are endless numbers");
         Self { path }
     }
 
@@ -80,15 +74,8 @@ impl RunFolder {
     ///
     /// Each file is written under another name and renamed when it is whole. It may be called
     /// again with more runs: what is finished is then safe while the rest goes on.
-    pub fn save(
-        &self,
-        results: &Results,
-        permutations: &serde_json::Value,
-    ) -> Result<(), FolderError> {
-        let manifest = FullManifest {
-            manifest: &results.manifest,
-            permutations,
-        };
+    pub fn save(&self, results: &Results, permutations: &serde_json::Value) -> Result<(), FolderError> {
+        let manifest = FullManifest { manifest: &results.manifest, permutations };
         self.write("results.json", &results.to_json())?;
         self.write("manifest.json", &json::to_text(&manifest))?;
         self.write("average-accuracy.svg", &average_accuracy_svg(&results.runs))?;
@@ -113,9 +100,7 @@ impl RunFolder {
         };
         let csv = |path: &Path| path.extension() == Some(OsStr::new("csv"));
         for entry in entries.flatten() {
-            let other = !ours
-                .iter()
-                .any(|name| entry.file_name() == OsStr::new(name));
+            let other = !ours.iter().any(|name| entry.file_name() == OsStr::new(name));
             if other && csv(&entry.path()) {
                 let _ = fs::remove_file(entry.path());
             }
@@ -131,10 +116,7 @@ fn write_whole(path: &Path, text: &str) -> io::Result<()> {
     let mut part = path.as_os_str().to_owned();
     part.push(".part");
     let written = File::create(&part)
-        .and_then(|mut file| {
-            file.write_all(text.as_bytes())
-                .and_then(|()| file.sync_all())
-        })
+        .and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all()))
         .and_then(|()| fs::rename(&part, path));
     if written.is_err() {
         let _ = fs::remove_file(&part); // the first error is the one to tell
@@ -148,9 +130,7 @@ fn matrix_name(run: &RunRecord) -> String {
 
 /// A row after each task, a column for each task tested.
 fn matrix_csv(matrix: &[Vec<f64>]) -> String {
-    let header: String = (1..=matrix.len())
-        .map(|task| format!(",task_{task}"))
-        .collect();
+    let header: String = (1..=matrix.len()).map(|task| format!(",task_{task}")).collect();
     let mut text = format!("after_task{header}\n");
     for (task, row) in matrix.iter().enumerate() {
         let cells: String = row.iter().map(|accuracy| format!(",{accuracy}")).collect();

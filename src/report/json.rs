@@ -11,9 +11,7 @@ use std::io::{self, Write};
 pub(super) fn to_text(value: &impl Serialize) -> String {
     let mut bytes = Vec::new();
     let mut serializer = Serializer::with_formatter(&mut bytes, Readable::default());
-    value
-        .serialize(&mut serializer)
-        .expect("records have string keys, and memory does not fail");
+    value.serialize(&mut serializer).expect("records have string keys, and memory does not fail");
     bytes.push(b'\n');
     String::from_utf8(bytes).expect("JSON is UTF-8")
 }
@@ -41,16 +39,8 @@ impl Readable {
 impl Formatter for Readable {
     fn begin_array<W: ?Sized + Write>(&mut self, out: &mut W) -> io::Result<()> {
         let row = matches!(self.open.last(), Some(Container::Array | Container::Row));
-        self.open.push(if row {
-            Container::Row
-        } else {
-            Container::Array
-        });
-        if row {
-            out.write_all(b"[")
-        } else {
-            self.pretty.begin_array(out)
-        }
+        self.open.push(if row { Container::Row } else { Container::Array });
+        if row { out.write_all(b"[") } else { self.pretty.begin_array(out) }
     }
 
     fn end_array<W: ?Sized + Write>(&mut self, out: &mut W) -> io::Result<()> {
@@ -69,11 +59,7 @@ impl Formatter for Readable {
     }
 
     fn end_array_value<W: ?Sized + Write>(&mut self, out: &mut W) -> io::Result<()> {
-        if self.in_row() {
-            Ok(())
-        } else {
-            self.pretty.end_array_value(out)
-        }
+        if self.in_row() { Ok(()) } else { self.pretty.end_array_value(out) }
     }
 
     fn begin_object<W: ?Sized + Write>(&mut self, out: &mut W) -> io::Result<()> {

@@ -53,12 +53,7 @@ pub fn row(benchmark: &str, method: &str, memory: usize) -> Option<PaperRow> {
     let mut rows = printed.iter();
     let (.., [accuracy, accuracy_sd, forgetting, forgetting_sd]) =
         *rows.find(|(name, m, _)| *name == method && (*m == memory || *m == 0))?;
-    Some(PaperRow {
-        accuracy,
-        accuracy_sd,
-        forgetting,
-        forgetting_sd,
-    })
+    Some(PaperRow { accuracy, accuracy_sd, forgetting, forgetting_sd })
 }
 
 /// The paper's row for a run, if the run followed the paper's protocol: a shorter stream or

@@ -7,8 +7,7 @@ use plotters::prelude::*;
 
 type Drawn<T = ()> = Result<T, DrawingAreaErrorKind<std::io::Error>>;
 type Canvas<'a> = DrawingArea<SVGBackend<'a>, plotters::coord::Shift>;
-type Chart<'a, 'b> =
-    ChartContext<'a, SVGBackend<'b>, Cartesian2d<RangedCoordusize, RangedCoordf64>>;
+type Chart<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<RangedCoordusize, RangedCoordf64>>;
 
 const SIZE: (u32, u32) = (860, 520);
 const INK: RGBColor = RGBColor(51, 51, 51);
@@ -47,19 +46,10 @@ pub fn average_accuracy_svg(runs: &[RunRecord]) -> String {
 fn draw(canvas: &Canvas<'_>, runs: &[RunRecord]) -> Drawn {
     canvas.fill(&WHITE)?;
     let curves = curves(runs);
-    let tasks = curves
-        .iter()
-        .map(|curve| curve.points.len())
-        .max()
-        .unwrap_or(0);
-    let title = runs
-        .first()
-        .map_or("", |run| benchmark_title(&run.benchmark));
+    let tasks = curves.iter().map(|curve| curve.points.len()).max().unwrap_or(0);
+    let title = runs.first().map_or("", |run| benchmark_title(&run.benchmark));
     let mut chart = ChartBuilder::on(canvas)
-        .caption(
-            format!("{title}: accuracy on the tasks seen so far"),
-            font(20),
-        )
+        .caption(format!("{title}: accuracy on the tasks seen so far"), font(20))
         .margin(16)
         .x_label_area_size(48)
         .y_label_area_size(60)
@@ -101,21 +91,12 @@ fn draw_axes(chart: &mut Chart<'_, '_>, tasks: usize) -> Drawn {
 }
 
 fn draw_curve(chart: &mut Chart<'_, '_>, curve: &Curve<'_>, colour: RGBColor) -> Drawn {
-    let numbered = || {
-        curve
-            .points
-            .iter()
-            .enumerate()
-            .map(|(i, point)| (i + 1, point))
-    };
+    let numbered = || curve.points.iter().enumerate().map(|(i, point)| (i + 1, point));
     let upper = numbered().map(|(task, p)| (task, p.mean + p.sd));
     let lower = numbered().map(|(task, p)| (task, p.mean - p.sd)).rev();
     let band: Vec<_> = upper.chain(lower).collect();
     chart.draw_series([Polygon::new(band, colour.mix(0.18))])?;
-    let line = LineSeries::new(
-        numbered().map(|(task, p)| (task, p.mean)),
-        colour.stroke_width(2),
-    );
+    let line = LineSeries::new(numbered().map(|(task, p)| (task, p.mean)), colour.stroke_width(2));
     chart
         .draw_series(line)?
         .label(curve.title)
@@ -137,14 +118,9 @@ fn curves(runs: &[RunRecord]) -> Vec<Curve<'_>> {
     for (method, mut members) in by_method(runs) {
         members.retain(|run| !run.diverged);
         let tasks = members.first().map_or(0, |run| run.matrix.len());
-        let points: Vec<_> = (0..tasks)
-            .filter_map(|task| percent_after(task, &members))
-            .collect();
+        let points: Vec<_> = (0..tasks).filter_map(|task| percent_after(task, &members)).collect();
         if !points.is_empty() {
-            curves.push(Curve {
-                title: method_title(method),
-                points,
-            });
+            curves.push(Curve { title: method_title(method), points });
         }
     }
     curves

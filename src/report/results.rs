@@ -24,11 +24,7 @@ pub struct Results {
 impl Results {
     /// Results in this version's format.
     pub fn new(manifest: Manifest, runs: Vec<RunRecord>) -> Self {
-        Self {
-            schema: SCHEMA,
-            manifest,
-            runs,
-        }
+        Self { schema: SCHEMA, manifest, runs }
     }
 
     /// The text of `results.json`.

@@ -4,16 +4,7 @@ use super::{Spread, benchmark_title, by_method, method_title, paper};
 use crate::experiment::{AnchorKind, RunRecord, Settings};
 use std::fmt::Write;
 
-const HEADER: [&str; 8] = [
-    "Method",
-    "Accuracy %",
-    "paper",
-    "differs",
-    "Forgetting",
-    "paper",
-    "differs",
-    "runs",
-];
+const HEADER: [&str; 8] = ["Method", "Accuracy %", "paper", "differs", "Forgetting", "paper", "differs", "runs"];
 
 /// What was run, a row a method, and a line for each run that diverged. Ends with a newline.
 pub fn table(runs: &[RunRecord]) -> String {
@@ -21,11 +12,7 @@ pub fn table(runs: &[RunRecord]) -> String {
         return "No run finished.\n".into();
     };
     let mut rows = vec![HEADER.map(String::from)];
-    rows.extend(
-        by_method(runs)
-            .iter()
-            .map(|(method, members)| row(method, members)),
-    );
+    rows.extend(by_method(runs).iter().map(|(method, members)| row(method, members)));
     let mut text = format!("{}\n\n{}\n", heading(first, runs), aligned(&rows));
     if runs.iter().any(|run| paper::row_for(run).is_some()) {
         text += "paper: five seeds, Tables 1, 5 and 6; differs: ours less the paper's\n";
@@ -42,26 +29,15 @@ pub fn divergences(runs: &[RunRecord]) -> Vec<String> {
     let diverged = runs.iter().filter(|run| run.diverged);
     diverged
         .map(|run| {
-            let place = run.diverged_at.map_or(String::new(), |at| {
-                format!(" at task {}, step {}", at.task, at.step)
-            });
+            let place = run.diverged_at.map_or(String::new(), |at| format!(" at task {}, step {}", at.task, at.step));
             let title = method_title(&run.method);
-            format!(
-                "DIVERGED: {title}, seed {}{place}; left out of the means.",
-                run.seed
-            )
+            format!("DIVERGED: {title}, seed {}{place}; left out of the means.", run.seed)
         })
         .collect()
 }
 
 fn heading(first: &RunRecord, runs: &[RunRecord]) -> String {
-    let Settings {
-        tasks,
-        images_per_task,
-        test_images,
-        preset,
-        ..
-    } = &first.settings;
+    let Settings { tasks, images_per_task, test_images, preset, .. } = &first.settings;
     let mut seeds: Vec<u64> = runs.iter().map(|run| run.seed).collect();
     seeds.sort_unstable();
     seeds.dedup();
@@ -89,25 +65,13 @@ fn switches(settings: &Settings) -> String {
 }
 
 fn row(method: &str, members: &[&RunRecord]) -> [String; 8] {
-    let sound: Vec<&RunRecord> = members
-        .iter()
-        .copied()
-        .filter(|run| !run.diverged)
-        .collect();
-    let over = |metric: fn(&RunRecord) -> f64| {
-        Spread::of(&sound.iter().map(|run| metric(run)).collect::<Vec<_>>())
-    };
+    let sound: Vec<&RunRecord> = members.iter().copied().filter(|run| !run.diverged).collect();
+    let over = |metric: fn(&RunRecord) -> f64| Spread::of(&sound.iter().map(|run| metric(run)).collect::<Vec<_>>());
     let accuracy = over(|run| 100.0 * run.accuracy);
     let forgetting = over(|run| run.forgetting);
     let paper = sound.first().and_then(|run| paper::row_for(run));
-    let paper_accuracy = paper.map(|p| Spread {
-        mean: p.accuracy,
-        sd: p.accuracy_sd,
-    });
-    let paper_forgetting = paper.map(|p| Spread {
-        mean: p.forgetting,
-        sd: p.forgetting_sd,
-    });
+    let paper_accuracy = paper.map(|p| Spread { mean: p.accuracy, sd: p.accuracy_sd });
+    let paper_forgetting = paper.map(|p| Spread { mean: p.forgetting, sd: p.forgetting_sd });
     let runs = match sound.len() == members.len() {
         true => sound.len().to_string(),
         false => format!("{} of {}", sound.len(), members.len()),

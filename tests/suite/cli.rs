@@ -5,23 +5,10 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
-const TINY: [&str; 9] = [
-    "run",
-    "--device=cpu",
-    "--tasks",
-    "2",
-    "--images",
-    "50",
-    "--test-images",
-    "200",
-    "--seeds=1",
-];
+const TINY: [&str; 9] = ["run", "--device=cpu", "--tasks", "2", "--images", "50", "--test-images", "200", "--seeds=1"];
 
 fn hindsight(args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_hindsight"))
-        .args(args)
-        .output()
-        .unwrap()
+    Command::new(env!("CARGO_BIN_EXE_hindsight")).args(args).output().unwrap()
 }
 
 fn tiny_run(out: &Path, more: &[&str]) -> Output {
@@ -40,35 +27,22 @@ fn stderr(output: &Output) -> String {
 /// That `args` are refused as a wrong command line, with `hint` in the message.
 fn refused(args: &[&str], hint: &str) {
     let output = hindsight(args);
-    assert_eq!(
-        output.status.code(),
-        Some(2),
-        "{args:?}: {}",
-        stderr(&output)
-    );
-    assert!(
-        stderr(&output).contains(hint),
-        "{args:?}: {}",
-        stderr(&output)
-    );
+    assert_eq!(output.status.code(), Some(2), "{args:?}: {}", stderr(&output));
+    assert!(stderr(&output).contains(hint), "{args:?}: {}", stderr(&output));
 }
 
 fn methods_in(folder: &Path) -> Vec<String> {
     let text = fs::read_to_string(folder.join("results.json")).unwrap();
     let results: Value = serde_json::from_str(&text).unwrap();
     let runs = results["runs"].as_array().unwrap().iter();
-    runs.map(|run| run["method"].as_str().unwrap().to_owned())
-        .collect()
+    runs.map(|run| run["method"].as_str().unwrap().to_owned()).collect()
 }
 
 #[test]
 fn the_program_alone_prints_a_short_help_with_three_examples() {
     let output = hindsight(&[]);
     assert!(output.status.success());
-    let examples = stdout(&output)
-        .lines()
-        .filter(|l| l.starts_with("  hindsight "))
-        .count();
+    let examples = stdout(&output).lines().filter(|l| l.starts_with("  hindsight ")).count();
     assert_eq!(examples, 3, "{}", stdout(&output));
     assert!(stdout(&output).lines().count() < 25);
 }
@@ -77,14 +51,9 @@ fn the_program_alone_prints_a_short_help_with_three_examples() {
 fn the_help_of_run_lists_every_method_and_benchmark() {
     let help = stdout(&hindsight(&["run", "--help"]));
     let methods = hindsight::methods::registry().iter().map(|m| m.name());
-    let benchmarks = hindsight::data::benchmarks::registry()
-        .iter()
-        .map(|b| b.name());
+    let benchmarks = hindsight::data::benchmarks::registry().iter().map(|b| b.name());
     for name in methods.chain(benchmarks) {
-        assert!(
-            help.contains(&format!("- {name}:")),
-            "{name} is not in\n{help}"
-        );
+        assert!(help.contains(&format!("- {name}:")), "{name} is not in\n{help}");
     }
 }
 
@@ -95,40 +64,23 @@ fn a_run_prints_the_table_and_writes_the_folder() {
     let output = tiny_run(&out, &[]);
     assert!(output.status.success(), "{}", stderr(&output));
     for title in ["Finetune", "ER-Ring", "HAL"] {
-        assert!(
-            stdout(&output).lines().any(|line| line.starts_with(title)),
-            "{title}"
-        );
+        assert!(stdout(&output).lines().any(|line| line.starts_with(title)), "{title}");
     }
-    assert!(
-        stderr(&output).contains("task 2 of 2"),
-        "{}",
-        stderr(&output)
-    );
+    assert!(stderr(&output).contains("task 2 of 2"), "{}", stderr(&output));
     assert_eq!(methods_in(&out), ["finetune", "er", "hal"]);
 }
 
 #[test]
 fn quiet_prints_the_table_and_nothing_else() {
     let home = tempfile::tempdir().unwrap();
-    let output = tiny_run(
-        &home.path().join("run"),
-        &["--quiet", "--method", "finetune"],
-    );
-    assert!(
-        output.status.success() && stderr(&output).is_empty(),
-        "{}",
-        stderr(&output)
-    );
+    let output = tiny_run(&home.path().join("run"), &["--quiet", "--method", "finetune"]);
+    assert!(output.status.success() && stderr(&output).is_empty(), "{}", stderr(&output));
 }
 
 #[test]
 fn an_unknown_method_suggests_the_nearest_name() {
     refused(&["run", "--method", "hall"], "'hal'");
-    refused(
-        &["run", "--benchmark", "permuted_mnist"],
-        "'permuted-mnist'",
-    );
+    refused(&["run", "--benchmark", "permuted_mnist"], "'permuted-mnist'");
     refused(&["run", "--seed", "1"], "'--seeds'");
 }
 
@@ -152,11 +104,7 @@ fn an_existing_run_folder_stops_the_run_before_it_starts() {
     fs::write(home.path().join("notes.txt"), "precious").unwrap();
     let output = tiny_run(home.path(), &[]);
     assert_eq!(output.status.code(), Some(1));
-    assert!(
-        stderr(&output).contains("--overwrite"),
-        "{}",
-        stderr(&output)
-    );
+    assert!(stderr(&output).contains("--overwrite"), "{}", stderr(&output));
     assert!(stdout(&output).is_empty() && !home.path().join("results.json").exists());
     let again = tiny_run(home.path(), &["--overwrite", "--method", "finetune"]);
     assert!(again.status.success(), "{}", stderr(&again));
@@ -170,15 +118,8 @@ fn a_read_only_disk_still_prints_the_results() {
     fs::write(home.path().join("file"), "").unwrap();
     let output = tiny_run(&home.path().join("file/run"), &["--method", "finetune"]);
     assert_eq!(output.status.code(), Some(1));
-    assert!(
-        stderr(&output).contains("cannot write"),
-        "{}",
-        stderr(&output)
-    );
-    let (table, json) = stdout(&output)
-        .split_once("\n{")
-        .map(|(a, b)| (a.to_owned(), format!("{{{b}")))
-        .unwrap();
+    assert!(stderr(&output).contains("cannot write"), "{}", stderr(&output));
+    let (table, json) = stdout(&output).split_once("\n{").map(|(a, b)| (a.to_owned(), format!("{{{b}"))).unwrap();
     assert!(table.contains("Finetune"), "{table}");
     let results: Value = serde_json::from_str(&json).unwrap();
     assert_eq!(results["runs"].as_array().unwrap().len(), 1);
@@ -188,11 +129,7 @@ fn a_read_only_disk_still_prints_the_results() {
 fn an_adapter_that_is_not_there_is_an_error_that_says_what_to_do() {
     let output = hindsight(&["run", "--device", "no such adapter"]);
     assert_eq!(output.status.code(), Some(1));
-    assert!(
-        stderr(&output).contains("hindsight devices"),
-        "{}",
-        stderr(&output)
-    );
+    assert!(stderr(&output).contains("hindsight devices"), "{}", stderr(&output));
 }
 
 #[test]
@@ -211,13 +148,7 @@ fn ctrl_c_keeps_what_is_finished_and_exits_with_130() {
     let home = tempfile::tempdir().unwrap();
     let out = home.path().join("run");
     let mut child = Command::new(env!("CARGO_BIN_EXE_hindsight"))
-        .args([
-            "run",
-            "--device=cpu",
-            "--method=finetune,hal",
-            "--seeds=1",
-            "--tasks=10",
-        ])
+        .args(["run", "--device=cpu", "--method=finetune,hal", "--seeds=1", "--tasks=10"])
         .args(["--images=400", "--test-images=200", "--out"])
         .arg(&out)
         .stdout(Stdio::piped())
@@ -228,15 +159,9 @@ fn ctrl_c_keeps_what_is_finished_and_exits_with_130() {
     let mut line = String::new();
     while !line.starts_with("finetune: task 10 of 10") {
         line.clear();
-        assert!(
-            lines.read_line(&mut line).unwrap() > 0,
-            "it ended before finetune did"
-        );
+        assert!(lines.read_line(&mut line).unwrap() > 0, "it ended before finetune did");
     }
-    Command::new("kill")
-        .args(["-INT", &child.id().to_string()])
-        .status()
-        .unwrap();
+    Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
     let mut rest = String::new();
     lines.read_to_string(&mut rest).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(130), "{rest}");

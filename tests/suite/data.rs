@@ -27,30 +27,21 @@ fn complaint(bytes: &[u8]) -> String {
 /// Whether the complaint about `bytes` names the file and says all of `parts`.
 fn complains(bytes: &[u8], parts: &[&str]) {
     let message = complaint(bytes);
-    for part in ["digits: expected", "found", "replace the file"]
-        .iter()
-        .chain(parts)
-    {
+    for part in ["digits: expected", "found", "replace the file"].iter().chain(parts) {
         assert!(message.contains(part), "no {part:?} in {message:?}");
     }
 }
 
 #[test]
 fn a_packed_file_reads_as_the_plain_one() {
-    let expected = Idx {
-        dims: vec![2, 3],
-        bytes: vec![1, 2, 3, 4, 5, 6],
-    };
+    let expected = Idx { dims: vec![2, 3], bytes: vec![1, 2, 3, 4, 5, 6] };
     assert_eq!(parse("digits", &SMALL).unwrap(), expected);
     assert_eq!(parse("digits", &gzip(&SMALL)).unwrap(), expected);
 }
 
 #[test]
 fn a_truncated_file_is_named_with_what_was_expected_and_found() {
-    complains(
-        &SMALL[..16],
-        &["6 bytes of data for dimensions [2, 3]", "found 4"],
-    );
+    complains(&SMALL[..16], &["6 bytes of data for dimensions [2, 3]", "found 4"]);
     complains(&SMALL[..7], &["header of 12 bytes", "a file of 7"]);
     complains(&[], &["header of 4 bytes", "a file of 0"]);
 }
@@ -59,23 +50,14 @@ fn a_truncated_file_is_named_with_what_was_expected_and_found() {
 fn a_truncated_gzip_file_is_never_read_in_part() {
     let packed = gzip(&SMALL);
     for length in 2..packed.len() {
-        complains(
-            &packed[..length],
-            &["whole gzip file", &format!("{length} bytes")],
-        );
+        complains(&packed[..length], &["whole gzip file", &format!("{length} bytes")]);
     }
 }
 
 #[test]
 fn bytes_too_many_are_named() {
-    complains(
-        &[&SMALL[..], &[0]].concat(),
-        &["6 bytes of data", "found 7"],
-    );
-    complains(
-        &[&gzip(&SMALL)[..], &[0, 0]].concat(),
-        &["found 2 bytes after it"],
-    );
+    complains(&[&SMALL[..], &[0]].concat(), &["6 bytes of data", "found 7"]);
+    complains(&[&gzip(&SMALL)[..], &[0, 0]].concat(), &["found 2 bytes after it"]);
 }
 
 #[test]
@@ -115,27 +97,12 @@ proptest! {
 fn built_in_files_have_the_published_checksums() {
     let mnist = Mnist::built_in();
     let published = [
-        (
-            "train-images-idx3-ubyte.gz",
-            "f68b3c2dcbeaaa9fbdd348bbdeb94873",
-        ),
-        (
-            "train-labels-idx1-ubyte.gz",
-            "d53e105ee54ea40749a09fcbcd1e9432",
-        ),
-        (
-            "t10k-images-idx3-ubyte.gz",
-            "9fb629c4189551a2d022fa330f9573f3",
-        ),
-        (
-            "t10k-labels-idx1-ubyte.gz",
-            "ec29112dd5afa0611ce80d1b7f02629c",
-        ),
+        ("train-images-idx3-ubyte.gz", "f68b3c2dcbeaaa9fbdd348bbdeb94873"),
+        ("train-labels-idx1-ubyte.gz", "d53e105ee54ea40749a09fcbcd1e9432"),
+        ("t10k-images-idx3-ubyte.gz", "9fb629c4189551a2d022fa330f9573f3"),
+        ("t10k-labels-idx1-ubyte.gz", "ec29112dd5afa0611ce80d1b7f02629c"),
     ];
-    let published = published.map(|(file, md5)| Checksum {
-        file: file.into(),
-        md5: md5.into(),
-    });
+    let published = published.map(|(file, md5)| Checksum { file: file.into(), md5: md5.into() });
     assert_eq!(mnist.checksums(), published);
 }
 
@@ -147,11 +114,7 @@ fn built_in_images_are_mnist() {
     assert_eq!(mnist.train_labels[..10], [5, 0, 4, 1, 9, 2, 1, 3, 1, 4]);
     assert_eq!(mnist.test_labels[..10], [7, 2, 1, 0, 4, 1, 4, 9, 5, 9]);
     // The mean pixel that every MNIST tutorial normalises by.
-    let sum: u64 = mnist
-        .train_images
-        .iter()
-        .map(|&pixel| u64::from(pixel))
-        .sum();
+    let sum: u64 = mnist.train_images.iter().map(|&pixel| u64::from(pixel)).sum();
     let mean = sum as f64 / (255 * TRAIN_IMAGES * PIXELS) as f64;
     assert!((mean - 0.1307).abs() < 5e-5, "{mean}");
 }
@@ -160,8 +123,7 @@ fn built_in_images_are_mnist() {
 fn blank_folder(folder: &Path) {
     let file = |name: &str, dims: &[usize], packed: bool| {
         let mut bytes = vec![0, 0, 8, dims.len() as u8];
-        dims.iter()
-            .for_each(|&dim| bytes.extend((dim as u32).to_be_bytes()));
+        dims.iter().for_each(|&dim| bytes.extend((dim as u32).to_be_bytes()));
         bytes.resize(bytes.len() + dims.iter().product::<usize>(), 3);
         let bytes = if packed { gzip(&bytes) } else { bytes };
         fs::write(folder.join(name), bytes).unwrap();
@@ -178,13 +140,7 @@ fn a_folder_may_spell_and_pack_its_files_in_any_usual_way() {
     let folder = tempfile::tempdir().unwrap();
     blank_folder(folder.path());
     let mnist = Mnist::from_folder(folder.path()).unwrap();
-    assert!(
-        mnist
-            .train_images
-            .iter()
-            .chain(&mnist.test_labels)
-            .all(|&byte| byte == 3)
-    );
+    assert!(mnist.train_images.iter().chain(&mnist.test_labels).all(|&byte| byte == 3));
     assert_eq!(mnist.checksums()[3].file, "t10k-labels.idx1-ubyte.gz");
 }
 
@@ -195,30 +151,20 @@ fn what_is_wrong_in_a_folder_is_named_with_its_file() {
         Ok(_) => panic!("accepted"),
         Err(error) => error.to_string(),
     };
-    assert!(
-        complaint().contains("no train-images-idx3-ubyte"),
-        "{}",
-        complaint()
-    );
+    assert!(complaint().contains("no train-images-idx3-ubyte"), "{}", complaint());
     blank_folder(folder.path());
     let labels = folder.path().join("t10k-labels.idx1-ubyte.gz");
 
     let mut bytes = [&[0, 0, 8, 1, 0, 0, 0x27, 0x10][..], &[0; TEST_IMAGES]].concat();
     bytes[8 + 42] = CLASSES as u8;
     fs::write(&labels, &bytes).unwrap();
-    assert!(
-        complaint()
-            .contains("t10k-labels.idx1-ubyte.gz: expected labels 0 to 9, found 10 at position 42")
-    );
+    assert!(complaint().contains("t10k-labels.idx1-ubyte.gz: expected labels 0 to 9, found 10 at position 42"));
 
     fs::write(&labels, &bytes[..500]).unwrap();
     assert!(complaint().contains("t10k-labels.idx1-ubyte.gz: expected 10000 bytes of data"));
 
     fs::write(&labels, SMALL).unwrap();
-    assert!(
-        complaint()
-            .contains("t10k-labels.idx1-ubyte.gz: expected dimensions [10000], found [2, 3]")
-    );
+    assert!(complaint().contains("t10k-labels.idx1-ubyte.gz: expected dimensions [10000], found [2, 3]"));
 
     fs::remove_file(&labels).unwrap();
     fs::create_dir(&labels).unwrap();
@@ -258,11 +204,7 @@ fn a_task_draws_no_image_twice_and_none_of_the_held_out() {
         task.images.sort_unstable();
         task.images.dedup();
         assert_eq!(task.images.len(), 1_000);
-        assert!(
-            task.images
-                .iter()
-                .all(|&i| (HELD_OUT..TRAIN_IMAGES).contains(&(i as usize)))
-        );
+        assert!(task.images.iter().all(|&i| (HELD_OUT..TRAIN_IMAGES).contains(&(i as usize))));
     }
 }
 
@@ -270,11 +212,7 @@ fn a_task_draws_no_image_twice_and_none_of_the_held_out() {
 fn no_tuning_task_is_an_evaluation_task() {
     let evaluation = stream(0, 20, 10);
     for tuning in tuning_stream(0, 10) {
-        assert!(
-            evaluation
-                .iter()
-                .all(|task| task.map != tuning.map && task.images != tuning.images)
-        );
+        assert!(evaluation.iter().all(|task| task.map != tuning.map && task.images != tuning.images));
     }
 }
 

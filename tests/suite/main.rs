@@ -1,1 +1,20 @@
+//! One binary for all tests; its modules are a table of contents.
 
+mod cli; // the commands, as a user calls them
+mod data; // IDX files, MNIST, the stream of permuted tasks
+mod gpu; // what needs an adapter: same numbers, counted launches, no waiting
+mod gradients; // every rule and the whole HAL objective against finite differences
+mod hal; // HAL's objective and its ablations
+mod kernels; // every shader against its twin; every shader validated
+mod memory; // the ring buffer
+mod metrics; // accuracy and forgetting
+mod random; // named random streams
+mod report; // tables, run folders, results.json
+mod runs; // runs side by side
+
+#[path = "../../examples/own_kernel.rs"]
+mod own_kernel;
+#[path = "../../examples/own_method.rs"]
+mod own_method;
+#[path = "../../examples/second_derivative.rs"]
+mod second_derivative;

@@ -34,11 +34,7 @@ fn nothing_is_replayed_in_the_first_task() {
     let mut memory = RingBuffer::new(1, 10);
     memory.push(example(0, 3, 7));
     assert!(memory.is_empty());
-    assert!(
-        memory
-            .sample(&mut generator(0, Stream::Memory, 0), 10)
-            .is_empty()
-    );
+    assert!(memory.sample(&mut generator(0, Stream::Memory, 0), 10).is_empty());
 }
 
 #[test]
@@ -46,10 +42,7 @@ fn a_class_keeps_its_last_m_examples() {
     let memory = filled(3, 2);
     for task in 0..2 {
         for label in 0..4_u8 {
-            let kept = memory
-                .samplable()
-                .iter()
-                .filter(|e| (e.task, e.label) == (task, label));
+            let kept = memory.samplable().iter().filter(|e| (e.task, e.label) == (task, label));
             let mut images: Vec<u32> = kept.map(|example| example.image).collect();
             images.sort_unstable();
             assert_eq!(images, [28, 32, 36].map(|image| image + u32::from(label)));
@@ -93,13 +86,7 @@ fn every_slot_is_replayed_equally_often() {
         }
     }
     // Five standard deviations of a binomial count with probability 1/2.
-    assert!(
-        counts
-            .iter()
-            .flatten()
-            .all(|count| (count - 1_000).abs() < 112),
-        "{counts:?}"
-    );
+    assert!(counts.iter().flatten().all(|count| (count - 1_000).abs() < 112), "{counts:?}");
 }
 
 #[test]

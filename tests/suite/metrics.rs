@@ -12,18 +12,11 @@ fn matrix(rows: &[Vec<f64>]) -> AccuracyMatrix {
 
 /// Three tasks; the second is best before it was trained, the first after the last task.
 fn example() -> AccuracyMatrix {
-    matrix(&[
-        vec![0.5, 0.9, 0.1],
-        vec![0.6, 0.8, 0.2],
-        vec![0.7, 0.4, 0.9],
-    ])
+    matrix(&[vec![0.5, 0.9, 0.1], vec![0.6, 0.8, 0.2], vec![0.7, 0.4, 0.9]])
 }
 
 fn close(found: f64, expected: f64) {
-    assert!(
-        (found - expected).abs() < 1e-12,
-        "found {found}, expected {expected}"
-    );
+    assert!((found - expected).abs() < 1e-12, "found {found}, expected {expected}");
 }
 
 #[test]
@@ -43,18 +36,12 @@ fn forgetting_is_negative_when_the_last_task_helps() {
 
 #[test]
 fn the_mammoth_variant_includes_the_last_row_and_starts_at_the_task() {
-    close(
-        example().forgetting_mammoth(),
-        ((0.7 - 0.7) + (0.8 - 0.4)) / 2.0,
-    );
+    close(example().forgetting_mammoth(), ((0.7 - 0.7) + (0.8 - 0.4)) / 2.0);
 }
 
 #[test]
 fn the_avalanche_variant_compares_with_the_diagonal() {
-    close(
-        example().forgetting_avalanche(),
-        ((0.5 - 0.7) + (0.8 - 0.4)) / 2.0,
-    );
+    close(example().forgetting_avalanche(), ((0.5 - 0.7) + (0.8 - 0.4)) / 2.0);
 }
 
 #[test]

@@ -2,14 +2,8 @@
 
 use hindsight::random::{Stream, generator};
 
-const STREAMS: [Stream; 6] = [
-    Stream::Initialisation,
-    Stream::Data,
-    Stream::Order,
-    Stream::Memory,
-    Stream::Anchors,
-    Stream::Noise,
-];
+const STREAMS: [Stream; 6] =
+    [Stream::Initialisation, Stream::Data, Stream::Order, Stream::Memory, Stream::Anchors, Stream::Noise];
 
 #[test]
 fn a_seed_means_what_it_meant_in_the_first_version() {
@@ -26,10 +20,7 @@ fn a_seed_means_what_it_meant_in_the_first_version() {
 
     // Floats too to the last bit: no libm is involved.
     let mut random = generator(7, Stream::Memory, 0);
-    assert_eq!(
-        random.sample_without_replacement(8, 100),
-        [58, 49, 6, 79, 56, 1, 91, 73]
-    );
+    assert_eq!(random.sample_without_replacement(8, 100), [58, 49, 6, 79, 56, 1, 91, 73]);
     assert_eq!(random.below(1_000_000), 134_488);
     assert_eq!(random.unit_f64(), 0.815_186_518_606_584_8);
     assert_eq!(random.normal(), 0.366_635_095_623_746_63);
@@ -58,10 +49,7 @@ fn below_gives_every_number_equally_often() {
         counts[random.below(7)] += 1;
     }
     // Five standard deviations of a binomial count.
-    assert!(
-        counts.iter().all(|count| (count - 10_000).abs() < 463),
-        "{counts:?}"
-    );
+    assert!(counts.iter().all(|count| (count - 10_000).abs() < 463), "{counts:?}");
 }
 
 #[test]
@@ -96,9 +84,5 @@ fn a_truncated_normal_stays_within_two_standard_deviations() {
     assert!(draws.iter().all(|weight| weight.abs() <= 0.2));
     // Truncation at 2 leaves a standard deviation of 0.8796.
     let variance = draws.iter().map(|weight| weight * weight).sum::<f64>() / draws.len() as f64;
-    assert!(
-        (variance.sqrt() - 0.087_96).abs() < 0.001,
-        "{}",
-        variance.sqrt()
-    );
+    assert!((variance.sqrt() - 0.087_96).abs() < 0.001, "{}", variance.sqrt());
 }

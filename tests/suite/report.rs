@@ -3,9 +3,7 @@
 
 use hindsight::experiment::{AnchorKind, DivergedAt, RunRecord, Settings};
 use hindsight::report::manifest::DeviceRecord;
-use hindsight::report::{
-    FolderError, Manifest, Results, RunFolder, Spread, average_accuracy_svg, paper, table, time,
-};
+use hindsight::report::{FolderError, Manifest, Results, RunFolder, Spread, average_accuracy_svg, paper, table, time};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs;
@@ -33,11 +31,7 @@ fn run(method: &str, seed: u64, accuracy: f64) -> RunRecord {
 
 fn diverged(method: &str, seed: u64) -> RunRecord {
     let diverged_at = Some(DivergedAt { task: 3, step: 12 });
-    RunRecord {
-        diverged: true,
-        diverged_at,
-        ..run(method, seed, 0.1)
-    }
+    RunRecord { diverged: true, diverged_at, ..run(method, seed, 0.1) }
 }
 
 fn results(runs: Vec<RunRecord>) -> Results {
@@ -49,11 +43,7 @@ fn results(runs: Vec<RunRecord>) -> Results {
         methods: vec!["hal".into()],
         seeds: vec![0, 1],
         settings: Settings::default(),
-        device: DeviceRecord {
-            taken: "cpu".into(),
-            adapter: "cpu".into(),
-            driver: "none".into(),
-        },
+        device: DeviceRecord { taken: "cpu".into(), adapter: "cpu".into(), driver: "none".into() },
         datasets: BTreeMap::from([("images".into(), "md5:00".into())]),
     };
     Results::new(manifest, runs)
@@ -73,20 +63,14 @@ fn a_diverged_run_is_named_and_never_averaged_in() {
     let text = table(&[run("hal", 0, 0.7), run("hal", 1, 0.72), diverged("hal", 2)]);
     assert!(text.contains("71.0 ± 1.00"), "{text}");
     assert!(text.contains("2 of 3"), "{text}");
-    assert!(
-        text.contains("DIVERGED: HAL, seed 2 at task 3, step 12"),
-        "{text}"
-    );
+    assert!(text.contains("DIVERGED: HAL, seed 2 at task 3, step 12"), "{text}");
 }
 
 #[test]
 fn a_method_whose_runs_all_diverged_has_no_mean() {
     let text = table(&[run("er", 0, 0.7), diverged("hal", 0)]);
     let line = text.lines().find(|line| line.starts_with("HAL ")).unwrap();
-    assert!(
-        line.contains("diverged") && line.contains("0 of 1"),
-        "{line}"
-    );
+    assert!(line.contains("diverged") && line.contains("0 of 1"), "{line}");
     assert!(!average_accuracy_svg(&[run("er", 0, 0.7), diverged("hal", 0)]).contains("HAL"));
 }
 
@@ -94,10 +78,7 @@ fn a_method_whose_runs_all_diverged_has_no_mean() {
 fn the_table_shows_the_papers_number_and_the_difference() {
     let text = table(&[run("hal", 0, 0.746)]);
     let line = text.lines().find(|line| line.starts_with("HAL ")).unwrap();
-    assert!(
-        line.contains("73.6 ± 0.31") && line.contains("+1.0"),
-        "{line}"
-    );
+    assert!(line.contains("73.6 ± 0.31") && line.contains("+1.0"), "{line}");
 }
 
 #[test]
@@ -115,8 +96,7 @@ fn another_experiment_is_not_compared_with_the_paper() {
 
 #[test]
 fn a_method_without_memory_has_one_row_for_every_memory_size() {
-    let accuracy =
-        |method, memory| paper::row("permuted-mnist", method, memory).map(|r| r.accuracy);
+    let accuracy = |method, memory| paper::row("permuted-mnist", method, memory).map(|r| r.accuracy);
     assert_eq!(accuracy("finetune", 5), Some(53.5));
     assert_eq!(accuracy("hal", 3), Some(76.2));
     assert_eq!(accuracy("hal", 2), None);
@@ -132,19 +112,12 @@ fn deviations_are_of_the_population() {
 fn results_json_satisfies_its_schema() {
     let home = tempfile::tempdir().unwrap();
     save(home.path(), vec![run("hal", 0, 0.7), diverged("hal", 1)]).unwrap();
-    let schema: Value =
-        serde_json::from_str(include_str!("../../docs/results.schema.json")).unwrap();
+    let schema: Value = serde_json::from_str(include_str!("../../docs/results.schema.json")).unwrap();
     let validator = jsonschema::validator_for(&schema).unwrap();
     let written = read_json(&home.path().join("results.json"));
-    let errors: Vec<String> = validator
-        .iter_errors(&written)
-        .map(|e| e.to_string())
-        .collect();
+    let errors: Vec<String> = validator.iter_errors(&written).map(|e| e.to_string()).collect();
     assert!(errors.is_empty(), "{errors:#?}");
-    assert!(
-        !validator.is_valid(&json!({ "schema": 1, "runs": [] })),
-        "the schema checks nothing"
-    );
+    assert!(!validator.is_valid(&json!({ "schema": 1, "runs": [] })), "the schema checks nothing");
 }
 
 #[test]
@@ -153,19 +126,13 @@ fn results_read_back_are_the_results_written() {
     let runs = vec![run("hal", 0, 0.7123456789), diverged("hal", 1)];
     save(home.path(), runs.clone()).unwrap();
     let text = fs::read_to_string(home.path().join("results.json")).unwrap();
-    assert_eq!(
-        serde_json::from_str::<Results>(&text).unwrap(),
-        results(runs)
-    );
+    assert_eq!(serde_json::from_str::<Results>(&text).unwrap(), results(runs));
 }
 
 #[test]
 fn a_row_of_the_matrix_is_one_line_of_the_file() {
     let text = results(vec![run("hal", 0, 0.7)]).to_json();
-    assert!(
-        text.lines().any(|line| line.trim() == "[0.75, 0.125],"),
-        "{text}"
-    );
+    assert!(text.lines().any(|line| line.trim() == "[0.75, 0.125],"), "{text}");
 }
 
 #[test]
@@ -175,21 +142,12 @@ fn a_run_folder_holds_results_manifest_matrices_and_picture() {
     save(&folder, vec![run("hal", 4, 0.7)]).unwrap();
     let csv = fs::read_to_string(folder.join("matrices/hal-seed4.csv")).unwrap();
     assert_eq!(csv, "after_task,task_1,task_2\n1,0.75,0.125\n2,0.5,0.7\n");
-    assert_eq!(
-        read_json(&folder.join("manifest.json"))["permutations"]["0"][0],
-        json!([2, 0, 1])
-    );
-    assert_eq!(
-        read_json(&folder.join("results.json"))["manifest"].get("permutations"),
-        None
-    );
+    assert_eq!(read_json(&folder.join("manifest.json"))["permutations"]["0"][0], json!([2, 0, 1]));
+    assert_eq!(read_json(&folder.join("results.json"))["manifest"].get("permutations"), None);
     let svg = fs::read_to_string(folder.join("average-accuracy.svg")).unwrap();
     assert!(svg.starts_with("<svg") && svg.contains("HAL") && svg.contains("Permuted MNIST"));
     let left = fs::read_dir(&folder).unwrap().flatten();
-    assert!(
-        left.into_iter()
-            .all(|e| !e.path().to_string_lossy().ends_with(".part"))
-    );
+    assert!(left.into_iter().all(|e| !e.path().to_string_lossy().ends_with(".part")));
 }
 
 #[test]
@@ -199,10 +157,7 @@ fn an_existing_run_folder_is_refused_and_left_alone() {
     let error = RunFolder::create(home.path(), false).unwrap_err();
     assert!(matches!(error, FolderError::Occupied(_)));
     assert!(error.to_string().contains("--overwrite"), "{error}");
-    assert_eq!(
-        fs::read_to_string(home.path().join("results.json")).unwrap(),
-        "precious"
-    );
+    assert_eq!(fs::read_to_string(home.path().join("results.json")).unwrap(), "precious");
     assert_eq!(fs::read_dir(home.path()).unwrap().count(), 1);
 }
 
@@ -212,10 +167,7 @@ fn an_empty_folder_is_taken_and_a_file_is_not() {
     assert!(RunFolder::create(home.path(), false).is_ok());
     let file = home.path().join("file");
     fs::write(&file, "precious").unwrap();
-    assert!(matches!(
-        RunFolder::create(&file, true),
-        Err(FolderError::NotAFolder(_))
-    ));
+    assert!(matches!(RunFolder::create(&file, true), Err(FolderError::NotAFolder(_))));
 }
 
 #[test]

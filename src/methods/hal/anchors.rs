@@ -45,7 +45,8 @@ impl Search {
         let tuned = lab.session.state("theta M", &[lab.model.parameters()]);
         let memory = lab.stream("fine-tuning", tune_steps, settings.memory_batch);
         let points = lab.session.state("anchors at work", &[at_once, pixels]);
-        let (first, second) = (lab.session.state("Adam: m", &[at_once, pixels]), lab.session.state("Adam: v", &[at_once, pixels]));
+        let (first, second) =
+            (lab.session.state("Adam: m", &[at_once, pixels]), lab.session.state("Adam: v", &[at_once, pixels]));
         let climb_rates = lab.session.rows("climbing rates", classes * settings.anchor_steps.max(1), &[]);
         let labels = lab.session.indices("anchor classes", if official { classes } else { 1 }, &[at_once]);
         let one_by_one = lab.session.indices("class by class", classes, &[1]);
@@ -90,7 +91,10 @@ impl Search {
 
         // Step task · classes + class.
         let begin = Tape::new();
-        begin.assign(&points, if official { begin.load(&starts).gather_rows(begin.row(&one_by_one)) } else { begin.load(&starts) + 0.0 });
+        begin.assign(
+            &points,
+            if official { begin.load(&starts).gather_rows(begin.row(&one_by_one)) } else { begin.load(&starts) + 0.0 },
+        );
         let finish = Tape::new();
         let e = if official { finish.load(&points) } else { finish.load(&points).gather_rows(finish.row(&one_by_one)) };
         finish.assign_row(table, if official { e.rescale() } else { e });
@@ -102,8 +106,21 @@ impl Search {
         let [copy, tune, climb, means, begin, finish, keep_last] =
             [&copy, &tune, &climb, &means, &begin, &finish, &keep_last].map(compile);
         Search {
-            tuned, copy, memory, tune, climb, climb_rates, adam_steps: 0, task_images, mean_shares, starts, means,
-            begin, finish, last, keep_last,
+            tuned,
+            copy,
+            memory,
+            tune,
+            climb,
+            climb_rates,
+            adam_steps: 0,
+            task_images,
+            mean_shares,
+            starts,
+            means,
+            begin,
+            finish,
+            last,
+            keep_last,
         }
     }
 
@@ -122,7 +139,8 @@ impl Search {
     /// Seeks the anchors of a task whose examples are not yet in the memory of past tasks.
     pub(super) fn seek(&mut self, lab: &mut Lab, task: usize) {
         let official = lab.settings.preset == Preset::Official;
-        let (classes, steps) = (lab.classes(), if lab.settings.anchors == AnchorKind::Mean { 0 } else { lab.settings.anchor_steps });
+        let (classes, steps) =
+            (lab.classes(), if lab.settings.anchors == AnchorKind::Mean { 0 } else { lab.settings.anchor_steps });
         if steps > 0 {
             self.find_tuned(lab);
         }

@@ -35,7 +35,14 @@ impl Method for Hal {
 }
 
 /// How far the look-ahead moves the predictions, and what the update is to reduce: Eq. 5.
-pub fn objective<'t>(lab: &Lab, tape: &'t Tape, theta: Var<'t>, batch: &Batch<'t>, anchors: Var<'t>, weights: Var<'t>) -> Var<'t> {
+pub fn objective<'t>(
+    lab: &Lab,
+    tape: &'t Tape,
+    theta: Var<'t>,
+    batch: &Batch<'t>,
+    anchors: Var<'t>,
+    weights: Var<'t>,
+) -> Var<'t> {
     let (model, rate) = (&lab.model, tape.load(&lab.rate));
     let loss = lab.loss(theta, batch);
     let mut descent = tape.grad(loss, theta);
@@ -135,7 +142,8 @@ impl Work {
     /// program grows with the tasks; the official one is the same for all.
     fn prepare(&mut self, lab: &Lab, known: usize) {
         let used = known.min(most_anchors(&lab.settings, lab.classes()));
-        let size = if lab.settings.preset == Preset::Official { most_anchors(&lab.settings, lab.classes()) } else { used };
+        let size =
+            if lab.settings.preset == Preset::Official { most_anchors(&lab.settings, lab.classes()) } else { used };
         if self.later.as_ref().is_none_or(|(n, _)| *n != size) {
             self.later = Some((size, record(lab, &self.batches, &self.phi, Some((&self.anchors, size)))));
         }
@@ -201,12 +209,17 @@ impl Learner for Work {
             let (_, program) = self.later.as_ref().expect("it was prepared");
             lab.session.run(program, steps);
         }
-        let sought = lab.settings.anchors != AnchorKind::Real && !(task == 0 && lab.settings.preset == Preset::Official);
+        let sought =
+            lab.settings.anchors != AnchorKind::Real && !(task == 0 && lab.settings.preset == Preset::Official);
         if sought {
             self.search.seek(lab, task);
         } else {
             self.search.keep_last_images(lab, task);
         }
         lab.end_task();
+    }
+
+    fn step(&self) -> &Program {
+        self.later.as_ref().map_or(&self.first, |(_, program)| program)
     }
 }

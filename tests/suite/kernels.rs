@@ -1,0 +1,186 @@
+//! Every shader against its twin in double precision, on ragged shapes, with three runs, offsets, and an
+//! epilogue; and every shader validated by naga.
+
+use crate::gpu::adapter;
+use hindsight_kernels::*;
+use std::sync::Arc;
+
+/// Deterministic numbers in (-1, 1).
+fn numbers(n: usize, seed: usize) -> Vec<f64> {
+    (0..n).map(|i| (((i + 31 * seed) as f64 * 78.233).sin() * 43758.5453).fract()).collect()
+}
+
+enum Operand {
+    Float(usize),
+    Index { elements: usize, below: u32 },
+    Bytes(usize),
+}
+
+const RUNS: usize = 3;
+
+/// Runs one launch on a device and returns the output of each run.
+fn launch(device: &Device, kernel: &Arc<dyn Kernel>, operands: &[Operand]) -> Vec<Vec<f64>> {
+    let mut store = Store::new(device, RUNS);
+    let elements = kernel.describe().elements();
+    let mut inputs = Vec::new();
+    for (n, operand) in operands.iter().enumerate() {
+        let (kind, offset, size) = match *operand {
+            Operand::Float(size) => (Kind::Float, 4, size),
+            Operand::Index { elements, .. } => (Kind::Index, 3, elements),
+            Operand::Bytes(size) => (Kind::Bytes, 0, size),
+        };
+        let id = store.allocate(BufferInfo {
+            name: "operand".into(),
+            kind,
+            elements: size + offset,
+            shared: kind == Kind::Bytes,
+        });
+        for run in 0..RUNS {
+            let seed = n * RUNS + run;
+            match *operand {
+                Operand::Float(size) => store.write(id, run, offset, &numbers(size, seed)),
+                Operand::Index { elements, below } => {
+                    let index: Vec<u32> =
+                        numbers(elements, seed).iter().map(|x| (x.abs() * f64::from(below)) as u32 % below).collect();
+                    store.write_index(id, run, offset, &index);
+                }
+                Operand::Bytes(size) if run == 0 => {
+                    let bytes: Vec<u8> = numbers(size, seed).iter().map(|x| (x * 255.0).max(0.0) as u8).collect();
+                    store.write_bytes(id, &bytes);
+                }
+                Operand::Bytes(_) => {}
+            }
+        }
+        inputs.push(View { buffer: BufferId::Stored(id), offset, step: Stride::FIXED });
+    }
+    let extra = store.allocate(BufferInfo { name: "extra".into(), kind: Kind::Float, elements, shared: false });
+    (0..RUNS).for_each(|run| store.write(extra, run, 0, &numbers(elements, 90 + run)));
+    inputs.push(View::whole(BufferId::Stored(extra)));
+    let out =
+        store.allocate(BufferInfo { name: "out".into(), kind: Kind::Float, elements: elements + 8, shared: false });
+    use Instruction::{Constant, Extra, Value};
+    let instructions = vec![
+        Value,
+        Extra(0),
+        Constant(0.5),
+        Instruction::Binary(Binary::Mul, 1, 2),
+        Instruction::Binary(Binary::Add, 0, 3),
+    ];
+    let launch = Launch {
+        kernel: kernel.clone(),
+        epilogue: Epilogue { instructions, extras: vec![Access::Full] },
+        inputs,
+        output: View { offset: 4, ..View::whole(BufferId::Stored(out)) },
+    };
+    let executable = Executable::new(device, &store, vec![launch], vec![]);
+    executable.run(&mut store, 0..1, Order::Sequential);
+    store.read(out)
+}
+
+/// Where there is an adapter, it is compared; the f32 twin always is.
+fn holds(kernel: impl Kernel + 'static, operands: &[Operand]) {
+    let kernel: Arc<dyn Kernel> = Arc::new(kernel);
+    let oracle = launch(&Device::Oracle, &kernel, operands);
+    for device in [Some(Device::Cpu), adapter()].into_iter().flatten() {
+        let found = launch(&device, &kernel, operands);
+        for (run, (a, b)) in oracle.iter().zip(&found).enumerate() {
+            for (i, (a, b)) in a.iter().zip(b).enumerate() {
+                // Sums of up to 800 numbers below 1, in single precision; guards must stay zero.
+                let close = (a - b).abs() <= 2e-5 * (1.0 + a.abs());
+                assert!(
+                    close,
+                    "{kernel:?} on {}: run {run}, element {i}: {b}, the oracle says {a}",
+                    device.adapter_name()
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn matmul_equals_oracle_on_ragged_shapes() {
+    for (m, n, k) in [(1, 1, 1), (20, 10, 256), (3, 65, 7), (20, 33, 784), (25, 64, 4), (70, 19, 130)] {
+        for (ta, tb, ones) in [
+            (false, false, Ones::No),
+            (true, false, Ones::No),
+            (false, true, Ones::No),
+            (true, true, Ones::No),
+            (false, false, Ones::Column),
+            (true, false, Ones::Row),
+        ] {
+            if ones == Ones::Row && m == 1 {
+                continue; // a stored operand would be empty
+            }
+            let stored_m = if ones == Ones::Row { m - 1 } else { m };
+            let stored_k = if ones == Ones::Column { k + 1 } else { k };
+            let kernel = MatMul { m, n, k, ta, tb, ones, bytes: false };
+            holds(kernel, &[Operand::Float(stored_m * k), Operand::Float(stored_k * n)]);
+        }
+    }
+}
+
+#[test]
+fn matmul_reads_images_as_fractions_of_255() {
+    for (m, n, k, ones) in [(5, 10, 8, Ones::No), (30, 70, 784, Ones::Column)] {
+        let kernel = MatMul { m, n, k, ta: false, tb: false, ones, bytes: true };
+        let rows = if ones == Ones::Column { k + 1 } else { k };
+        holds(kernel, &[Operand::Bytes(m * k), Operand::Float(rows * n)]);
+    }
+}
+
+#[test]
+fn sums_equal_oracle() {
+    for (outer, mid, inner) in [(1, 1, 1), (3, 5, 7), (2, 300, 1), (1, 1000, 1), (4, 20, 3)] {
+        holds(Sum { outer, mid, inner }, &[Operand::Float(outer * mid * inner)]);
+    }
+}
+
+#[test]
+fn row_kernels_equal_oracle() {
+    for (rows, classes) in [(1, 2), (20, 10), (70, 33)] {
+        let x = Operand::Float(rows * classes);
+        holds(LogSoftmax { rows, classes }, &[x]);
+        let labels = || Operand::Index { elements: rows, below: classes as u32 };
+        holds(CrossEntropy { rows, classes }, &[Operand::Float(rows * classes), labels()]);
+        holds(Argmax { rows, classes }, &[Operand::Float(rows * classes)]);
+        holds(CountCorrect { rows, classes }, &[Operand::Float(rows * classes), labels()]);
+        holds(Rescale { rows, width: classes }, &[Operand::Float(rows * classes)]);
+    }
+}
+
+#[test]
+fn gathers_and_scatters_equal_oracle() {
+    for (rows, table, width) in [(1, 1, 1), (20, 7, 13), (5, 40, 300)] {
+        let index = || Operand::Index { elements: rows, below: table as u32 };
+        holds(GatherRows { rows, width }, &[Operand::Float(table * width), index()]);
+        holds(ScatterAddRows { rows, table, width }, &[Operand::Float(rows * width), index()]);
+        let (images, maps) =
+            (Operand::Bytes(table * width), Operand::Index { elements: 3 * width, below: width as u32 });
+        let which = Operand::Index { elements: rows, below: 3 };
+        holds(GatherPixels { rows, width }, &[images, index(), maps, which]);
+    }
+}
+
+#[test]
+fn every_shader_is_valid_wgsl() {
+    let prelude = include_str!("../../shaders/prelude.wgsl");
+    let epilogue = "fn epilogue(value: f32, i: u32, run: u32) -> f32 { return value; }";
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/shaders");
+    let mut seen = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let text = match name.as_str() {
+            "prelude" | "advance" => text,
+            _ => format!("{prelude}\n{text}\n{epilogue}"),
+        };
+        let module =
+            naga::front::wgsl::parse_str(&text).unwrap_or_else(|e| panic!("{name}: {}", e.emit_to_string(&text)));
+        let mut validator =
+            naga::valid::Validator::new(naga::valid::ValidationFlags::all(), naga::valid::Capabilities::all());
+        validator.validate(&module).unwrap_or_else(|e| panic!("{name}: {e:?}"));
+        seen += 1;
+    }
+    assert!(seen >= 15, "only {seen} shaders were found in {folder}");
+}
