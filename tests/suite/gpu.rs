@@ -55,8 +55,12 @@ fn parameters_after_training_agree_with_the_cpu() {
 
 #[test]
 fn a_task_allocates_nothing_compiles_nothing_and_never_waits() {
-    let Some(Device::Gpu(gpu)) = adapter() else { return };
-    let device = Device::Gpu(gpu.clone());
+    if adapter().is_none() {
+        return;
+    }
+    // A device of its own: other tests count on theirs at the same time.
+    let device = Device::open(&DeviceChoice::Gpu).unwrap();
+    let Device::Gpu(gpu) = &device else { panic!("an adapter was asked for") };
     for method in methods::registry() {
         let mut lab = lab(&device, &small(), &[0, 1]);
         let mut learner = method.start(&mut lab);
@@ -64,15 +68,9 @@ fn a_task_allocates_nothing_compiles_nothing_and_never_waits() {
         let before = gpu.counts();
         learner.learn(&mut lab, 2);
         let after = gpu.counts();
-        // Other tests share the adapter and may count too, unless they are run alone: CI does that.
-        if std::env::var_os("HINDSIGHT_ALONE").is_some() {
-            assert_eq!((after.buffers, after.pipelines, after.waits), (before.buffers, before.pipelines, before.waits));
-            assert!(
-                after.submissions - before.submissions <= 40,
-                "{}: {}",
-                method.name(),
-                after.submissions - before.submissions
-            );
-        }
+        assert_eq!((after.buffers, after.pipelines, after.waits), (before.buffers, before.pipelines, before.waits));
+        // HAL: the steps, three programs that prepare the anchor search, three for each of ten classes.
+        let submissions = after.submissions - before.submissions;
+        assert!(submissions <= 34, "{}: {submissions} submissions", method.name());
     }
 }
