@@ -120,6 +120,11 @@ impl Describe for MatMul {
 }
 
 impl Variant {
+    /// The shader that computes `product` in this way.
+    pub fn shader(self, product: &MatMul) -> Shader {
+        crate::matmul_shader::shader_of(product, self)
+    }
+
     pub(crate) fn text(self) -> &'static str {
         self.source()
     }

@@ -97,6 +97,57 @@ fn holds(kernel: impl Kernel + 'static, operands: &[Operand]) {
     }
 }
 
+/// A product computed in one given way, whatever the adapter would choose.
+#[derive(Debug)]
+struct InVariant(MatMul, Variant);
+
+impl Describe for InVariant {
+    fn name(&self) -> &'static str {
+        self.0.name()
+    }
+    fn elements(&self) -> usize {
+        self.0.elements()
+    }
+    fn inputs(&self) -> usize {
+        self.0.inputs()
+    }
+    fn cost(&self) -> Cost {
+        self.0.cost()
+    }
+    fn shader(&self, _: &Traits, _: &[View]) -> Shader {
+        self.1.shader(&self.0)
+    }
+}
+
+impl Twin for InVariant {
+    fn compute<F: Float>(&self, out: &mut [F], inputs: &[Input<'_, F>]) {
+        self.0.compute(out, inputs);
+    }
+}
+
+#[test]
+fn every_variant_of_matmul_equals_oracle() {
+    let Some(Device::Gpu(gpu)) = adapter() else { return };
+    let (m, n, k) = (67, 35, 20);
+    for variant in Variant::ALL.into_iter().filter(|v| v.runs_on(gpu.traits())) {
+        for (ta, tb, ones) in [
+            (false, false, Ones::No),
+            (true, false, Ones::No),
+            (false, true, Ones::No),
+            (true, true, Ones::No),
+            (false, false, Ones::Column),
+            (true, false, Ones::Row),
+        ] {
+            let a = if ones == Ones::Row { (m - 1) * k } else { m * k };
+            let b = if ones == Ones::Column { (k + 1) * n } else { k * n };
+            let product = MatMul { m, n, k, ta, tb, ones, bytes: false };
+            holds(InVariant(product, variant), &[Operand::Float(a), Operand::Float(b)]);
+        }
+        let images = MatMul { m, n, k, ta: false, tb: false, ones: Ones::No, bytes: true };
+        holds(InVariant(images, variant), &[Operand::Bytes(m * k), Operand::Float(k * n)]);
+    }
+}
+
 #[test]
 fn matmul_equals_oracle_on_ragged_shapes() {
     for (m, n, k) in [(1, 1, 1), (20, 10, 256), (3, 65, 7), (20, 33, 784), (25, 64, 4), (70, 19, 130)] {
