@@ -72,7 +72,7 @@ impl Variant {
         }
     }
 
-    fn source(self) -> &'static str {
+    pub(crate) fn source(self) -> &'static str {
         match self {
             Variant::Plain => include_str!("../../shaders/matmul_plain.wgsl"),
             Variant::Tiled => include_str!("../../shaders/matmul_tiled.wgsl"),
@@ -123,10 +123,6 @@ impl Variant {
     /// The shader that computes `product` in this way.
     pub fn shader(self, product: &MatMul) -> Shader {
         crate::matmul_shader::shader_of(product, self)
-    }
-
-    pub(crate) fn text(self) -> &'static str {
-        self.source()
     }
 }
 

@@ -10,7 +10,7 @@ pub(crate) fn shader(product: &MatMul, adapter: &Traits, _inputs: &[View]) -> Sh
 
 /// The shader of one variant.
 pub(crate) fn shader_of(product: &MatMul, variant: Variant) -> Shader {
-    let text = variant.text();
+    let text = variant.source();
     let groups = [product.n.div_ceil(number(text, "TILE_N")) as u32, product.m.div_ceil(number(text, "TILE_M")) as u32];
     let flag = |b: bool| f64::from(u8::from(b));
     let constants = vec![

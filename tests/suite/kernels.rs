@@ -97,6 +97,16 @@ fn holds(kernel: impl Kernel + 'static, operands: &[Operand]) {
     }
 }
 
+/// Every form of a product: transpositions, and ones appended.
+const FORMS: [(bool, bool, Ones); 6] = [
+    (false, false, Ones::No),
+    (true, false, Ones::No),
+    (false, true, Ones::No),
+    (true, true, Ones::No),
+    (false, false, Ones::Column),
+    (true, false, Ones::Row),
+];
+
 /// A product computed in one given way, whatever the adapter would choose.
 #[derive(Debug)]
 struct InVariant(MatMul, Variant);
@@ -130,14 +140,7 @@ fn every_variant_of_matmul_equals_oracle() {
     let Some(Device::Gpu(gpu)) = adapter() else { return };
     let (m, n, k) = (67, 35, 20);
     for variant in Variant::ALL.into_iter().filter(|v| v.runs_on(gpu.traits())) {
-        for (ta, tb, ones) in [
-            (false, false, Ones::No),
-            (true, false, Ones::No),
-            (false, true, Ones::No),
-            (true, true, Ones::No),
-            (false, false, Ones::Column),
-            (true, false, Ones::Row),
-        ] {
+        for (ta, tb, ones) in FORMS {
             let a = if ones == Ones::Row { (m - 1) * k } else { m * k };
             let b = if ones == Ones::Column { (k + 1) * n } else { k * n };
             let product = MatMul { m, n, k, ta, tb, ones, bytes: false };
@@ -151,14 +154,7 @@ fn every_variant_of_matmul_equals_oracle() {
 #[test]
 fn matmul_equals_oracle_on_ragged_shapes() {
     for (m, n, k) in [(1, 1, 1), (20, 10, 256), (3, 65, 7), (20, 33, 784), (25, 64, 4), (70, 19, 130)] {
-        for (ta, tb, ones) in [
-            (false, false, Ones::No),
-            (true, false, Ones::No),
-            (false, true, Ones::No),
-            (true, true, Ones::No),
-            (false, false, Ones::Column),
-            (true, false, Ones::Row),
-        ] {
+        for (ta, tb, ones) in FORMS {
             if ones == Ones::Row && m == 1 {
                 continue; // a stored operand would be empty
             }
