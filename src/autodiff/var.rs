@@ -29,6 +29,11 @@ impl<'t> Var<'t> {
         self.tape.node(self.id).elements()
     }
 
+    /// The tape that it is recorded on.
+    pub fn tape(&self) -> &'t Tape {
+        self.tape
+    }
+
     pub(super) fn values(&self) -> Values {
         self.tape.node(self.id).values
     }

@@ -2,7 +2,7 @@
 
 mod er;
 mod finetune;
-mod hal;
+pub mod hal;
 mod lab;
 
 pub use lab::{Batch, BatchStream, Lab};

@@ -136,7 +136,7 @@ impl Search {
         lab.session.run(&self.keep_last, task * classes..(task + 1) * classes);
     }
 
-    /// Seeks the anchors of a task whose examples are not yet in the memory of past tasks.
+    /// Seeks the anchors of a task.
     pub(super) fn seek(&mut self, lab: &mut Lab, task: usize) {
         let official = lab.settings.preset == Preset::Official;
         let (classes, steps) =
@@ -208,12 +208,14 @@ impl Search {
         }
     }
 
+    /// The text draws its first anchors from "normal distributions" and gives neither mean nor spread:
+    /// these are the ones that the released code declares an anchor with.
     fn write_noise(&self, lab: &mut Lab, task: usize) {
         let elements = self.starts.shape.iter().product();
         for run in 0..lab.runs() {
             // Stream 0 draws which anchors a step looks at.
             let mut noise = lab.generator(run, Stream::Anchors, task + 1);
-            let values: Vec<f64> = (0..elements).map(|_| noise.normal()).collect();
+            let values: Vec<f64> = (0..elements).map(|_| 0.5 + noise.truncated_normal(0.3)).collect();
             lab.session.write(&self.starts, run, &values);
         }
     }

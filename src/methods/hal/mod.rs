@@ -8,10 +8,11 @@
 
 mod anchors;
 
-use super::{Batch, BatchStream, Lab, Learner, Method};
+use super::{BatchStream, Lab, Learner, Method};
 use crate::autodiff::{Stored, Tape, Var};
 use crate::experiment::{AnchorKind, Preset, Settings};
 use crate::memory::Example;
+use crate::nn::Mlp;
 use crate::program::Program;
 use crate::random::{Generator, Stream};
 use anchors::Search;
@@ -34,24 +35,27 @@ impl Method for Hal {
     }
 }
 
-/// How far the look-ahead moves the predictions, and what the update is to reduce: Eq. 5.
-pub fn objective<'t>(
-    lab: &Lab,
-    tape: &'t Tape,
-    theta: Var<'t>,
-    batch: &Batch<'t>,
-    anchors: Var<'t>,
-    weights: Var<'t>,
-) -> Var<'t> {
-    let (model, rate) = (&lab.model, tape.load(&lab.rate));
-    let loss = lab.loss(theta, batch);
-    let mut descent = tape.grad(loss, theta);
-    if lab.settings.first_order {
-        descent = descent.detach();
+/// The predictions that an update must not move.
+pub struct Anchoring<'t> {
+    /// e: images, `[anchors, pixels]`.
+    pub points: Var<'t>,
+    /// How much each counts, `[anchors]`.
+    pub weights: Var<'t>,
+    /// λ.
+    pub lambda: f64,
+    /// Takes f(θ̃, e) for a constant: no gradient through the look-ahead.
+    pub first_order: bool,
+}
+
+/// Eq. 5: `loss` at `theta`, plus λ times how far a step of `rate` down its gradient would move the
+/// predictions on the anchors: the squared distance of the logits, in the weighted sum.
+pub fn objective<'t>(model: &Mlp, theta: Var<'t>, loss: Var<'t>, rate: Var<'t>, anchoring: &Anchoring<'t>) -> Var<'t> {
+    let mut ahead = theta - theta.tape().grad(loss, theta).scaled(rate); // θ̃ = θ − α∇L(θ)
+    if anchoring.first_order {
+        ahead = ahead.detach();
     }
-    let ahead = theta - descent.scaled(rate); // θ̃ = θ − α∇L(θ), on the tape
-    let drift = model.logits(theta, anchors) - model.logits(ahead, anchors);
-    loss + (drift.squared().sum(1) * weights).total() * lab.settings.lambda
+    let drift = model.logits(theta, anchoring.points) - model.logits(ahead, anchoring.points);
+    loss + (drift.squared().sum(1) * anchoring.weights).total() * anchoring.lambda
 }
 
 /// HAL on a set of runs.
@@ -98,8 +102,10 @@ impl Anchors {
         let official = lab.settings.preset == Preset::Official;
         let most = self.chosen.shape[0];
         let count = most.min(known);
-        // The released code takes the mean over the anchors, the paper's text the sum.
-        let weight = if official { 1.0 / count.max(1) as f64 } else { 1.0 };
+        // The released code takes the mean over the chosen anchors. The text sums over past tasks; what it
+        // does with a task's anchors, one a class, it leaves open. Their mean makes λ mean the same in
+        // both presets; with their sum every start diverges at the paper's λ.
+        let weight = 1.0 / if official { count.max(1) } else { lab.classes() } as f64;
         let weights: Vec<f64> = (0..most).map(|i| if i < count { weight } else { 0.0 }).collect();
         for (run, draws) in self.draws.iter_mut().enumerate() {
             let mut rows = Vec::new();
@@ -182,8 +188,13 @@ fn record(lab: &Lab, batches: &BatchStream, phi: &Phi, anchors: Option<(&Anchors
     let total = match anchors {
         Some((anchors, count)) => {
             let chosen = tape.row(&anchors.chosen).slice(0, &[count]);
-            let points = tape.load(&anchors.table).gather_rows(chosen);
-            objective(lab, &tape, theta, &batch, points, tape.row(&anchors.weights).slice(0, &[count]))
+            let anchoring = Anchoring {
+                points: tape.load(&anchors.table).gather_rows(chosen),
+                weights: tape.row(&anchors.weights).slice(0, &[count]),
+                lambda: lab.settings.lambda,
+                first_order: lab.settings.first_order,
+            };
+            objective(&lab.model, theta, lab.loss(theta, &batch), tape.load(&lab.rate), &anchoring)
         }
         None => lab.loss(theta, &batch),
     };
@@ -209,6 +220,10 @@ impl Learner for Work {
             let (_, program) = self.later.as_ref().expect("it was prepared");
             lab.session.run(program, steps);
         }
+        if lab.settings.preset == Preset::Paper {
+            // Algorithm 1 fine-tunes on the whole memory, the task at hand included.
+            lab.end_task();
+        }
         let sought =
             lab.settings.anchors != AnchorKind::Real && !(task == 0 && lab.settings.preset == Preset::Official);
         if sought {
@@ -216,7 +231,7 @@ impl Learner for Work {
         } else {
             self.search.keep_last_images(lab, task);
         }
-        lab.end_task();
+        lab.end_task(); // A second time changes nothing.
     }
 
     fn step(&self) -> &Program {
