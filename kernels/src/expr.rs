@@ -5,6 +5,7 @@
 use crate::float::Float;
 use crate::launch::Input;
 use std::fmt::Write;
+use std::ops::Range;
 
 /// An elementwise function of one value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -258,14 +259,13 @@ fn read<F: Float>(
         },
         (Access::Full, Input::Float(x)) => target.copy_from_slice(&x[start..end]),
         (Access::Spread { mid, inner: 1 }, Input::Float(x)) => {
-            for (i, t) in (start..end).zip(target) {
-                *t = x[i / mid];
-            }
+            each_run(start..end, mid, |row, _, run| target[run].fill(x[row]));
         }
         (Access::Spread { mid, inner }, Input::Float(x)) => {
-            for (i, t) in (start..end).zip(target) {
-                *t = x[i / (mid * inner) * inner + i % inner];
-            }
+            each_run(start..end, inner, |row, within, run| {
+                let from = row / mid * inner + within;
+                target[run.clone()].copy_from_slice(&x[from..from + run.len()]);
+            });
         }
         (Access::Place { offset, length }, Input::Float(x)) => {
             target.fill(F::ZERO);
@@ -275,11 +275,25 @@ fn read<F: Float>(
             }
         }
         (Access::OneHot { classes }, Input::Index(x)) => {
-            for (i, t) in (start..end).zip(target) {
-                *t = if x[i / classes] as usize == i % classes { F::ONE } else { F::ZERO };
-            }
+            each_run(start..end, classes, |row, within, run| {
+                for (class, t) in (within..).zip(&mut target[run]) {
+                    *t = if x[row] as usize == class { F::ONE } else { F::ZERO };
+                }
+            });
         }
         (access, input) => panic!("epilogue: an input of kind {} can't be read as {access:?}", input.kind()),
+    }
+}
+
+/// Cuts a range of elements at the ends of rows of `width`: for each piece its row, where in the row it
+/// begins, and its elements counted from the range's start. (A division an element would cost more than
+/// the arithmetic.)
+fn each_run(elements: Range<usize>, width: usize, mut piece: impl FnMut(usize, usize, Range<usize>)) {
+    let (mut at, mut row, mut within) = (elements.start, elements.start / width, elements.start % width);
+    while at < elements.end {
+        let next = (at + width - within).min(elements.end);
+        piece(row, within, at - elements.start..next - elements.start);
+        (at, row, within) = (next, row + 1, 0);
     }
 }
 

@@ -25,6 +25,7 @@ mod matmul;
 mod matmul_shader;
 mod rescale;
 mod scatter_add_rows;
+mod sparse;
 mod store;
 mod sum;
 

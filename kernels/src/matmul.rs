@@ -4,9 +4,10 @@
 
 use crate::bytes::Bytes;
 use crate::float::Float;
-use crate::gemm::{Matrix, gemm, sparse_product};
+use crate::gemm::{Matrix, gemm};
 use crate::gpu::Traits;
 use crate::launch::{Cost, Describe, Input, Shader, Twin, View};
+use crate::sparse::Dense;
 
 /// Where a matrix product has ones appended to its left operand. The two are each other's
 /// derivative: a layer with its bias in the last row of its weights is `[x, 1] · w`, and the
@@ -93,9 +94,9 @@ impl MatMul {
     fn images<F: Float>(&self, images: &Bytes, offset: usize, b: &[F], out: &mut [F]) {
         assert!(!self.ta && !self.tb && self.ones != Ones::Row, "matmul: images stand on the left, as they are");
         let (weights, bias) = b.split_at(self.k * self.n);
-        let bias = (self.ones == Ones::Column).then_some(bias);
+        let dense = Dense { weights, n: self.n, bias: (self.ones == Ones::Column).then_some(bias) };
         let first = offset / self.k;
-        sparse_product(images.sparse(self.k), first..first + self.m, weights, self.n, bias, out);
+        images.sparse(self.k).product(first..first + self.m, dense, out);
     }
 }
 

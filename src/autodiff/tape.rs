@@ -75,7 +75,7 @@ impl Tape {
     }
 
     /// Appends a node, or finds its equal.
-    pub(super) fn record(&self, op: Op, inputs: &[Var<'_>], shape: Vec<usize>, values: Values) -> Var<'_> {
+    pub(crate) fn record(&self, op: Op, inputs: &[Var<'_>], shape: Vec<usize>, values: Values) -> Var<'_> {
         let node = Node { op, inputs: inputs.iter().map(|v| v.id).collect(), shape, values };
         if let Some(&id) = self.known.borrow().get(&node) {
             return self.var(id);
@@ -127,7 +127,7 @@ impl Tape {
         self.assignments.borrow_mut().push((stored.clone(), stride, value.id));
     }
 
-    pub(super) fn unary(&self, op: Unary, x: Var<'_>) -> Var<'_> {
+    pub(crate) fn unary(&self, op: Unary, x: Var<'_>) -> Var<'_> {
         let node = self.node(x.id);
         if let Op::Constant(bits) = node.op {
             return self.constant(op.apply(f64::from_bits(bits)), &node.shape);
@@ -139,7 +139,7 @@ impl Tape {
     }
 
     /// Records `a op b`; folds constants, and what multiplies by one or adds zero.
-    pub(super) fn binary(&self, op: Binary, a: Var<'_>, b: Var<'_>) -> Var<'_> {
+    pub(crate) fn binary(&self, op: Binary, a: Var<'_>, b: Var<'_>) -> Var<'_> {
         let (left, right) = (self.node(a.id), self.node(b.id));
         assert_eq!(left.shape, right.shape, "{op:?}: shapes {:?} and {:?} differ", left.shape, right.shape);
         let number = |node: &Node| match node.op {

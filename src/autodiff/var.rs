@@ -34,6 +34,17 @@ impl<'t> Var<'t> {
         self.tape
     }
 
+    /// Its number on the tape.
+    pub(crate) fn id(&self) -> usize {
+        self.id
+    }
+
+    /// The operation that it is the result of, and that operation's inputs.
+    pub(crate) fn recorded(&self) -> (Op, Vec<Var<'t>>) {
+        let node = self.tape.node(self.id);
+        (node.op, node.inputs.into_iter().map(|i| self.tape.var(i)).collect())
+    }
+
     pub(super) fn values(&self) -> Values {
         self.tape.node(self.id).values
     }
@@ -98,6 +109,9 @@ impl<'t> Var<'t> {
         assert_eq!(want, self.elements(), "reshape: {:?} into {shape:?}", self.shape());
         if self.shape() == shape {
             return self;
+        }
+        if let Op::Constant(bits) = self.tape.node(self.id).op {
+            return self.tape.constant(f64::from_bits(bits), shape);
         }
         self.tape.record(Op::Reshape, &[self], shape.to_vec(), self.values())
     }
@@ -191,7 +205,7 @@ impl<'t> Var<'t> {
         self.product(dy, true, false, Ones::Row)
     }
 
-    fn product(self, other: Var<'t>, ta: bool, tb: bool, ones: Ones) -> Var<'t> {
+    pub(crate) fn product(self, other: Var<'t>, ta: bool, tb: bool, ones: Ones) -> Var<'t> {
         let (a, b) = (self.matrix("matmul"), other.matrix("matmul"));
         let ([m, ka], [kb, n]) = (if ta { [a[1], a[0]] } else { a }, if tb { [b[1], b[0]] } else { b });
         let fits = if ones == Ones::Column { ka + 1 == kb } else { ka == kb };

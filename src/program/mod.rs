@@ -7,5 +7,6 @@ mod fuse;
 mod kernels;
 mod plan;
 mod session;
+mod split;
 
 pub use session::{Program, Session};

@@ -3,6 +3,7 @@
 
 use super::fuse::{Chain, chains};
 use super::kernels::kernel;
+use super::split::{Split, split};
 use crate::autodiff::{Node, Op, Tape};
 use hindsight_kernels::{Access, BufferId, Epilogue, Instruction, Launch, Map, Stride, View};
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,12 +33,8 @@ struct Planner<'a> {
 
 /// Plans one step of a tape.
 pub(super) fn plan(tape: &Tape) -> Plan {
+    let Split { tape, assignments } = split(tape);
     let nodes = tape.nodes();
-    let assignments: Vec<(View, usize)> = tape
-        .assignments()
-        .into_iter()
-        .map(|(stored, step, node)| (View { buffer: BufferId::Stored(stored.id), offset: 0, step }, node))
-        .collect();
     let mut roots: Vec<usize> = assignments.iter().map(|a| a.1).collect();
     add_detached_roots(&nodes, &mut roots);
     let jobs = chains(&nodes, &roots).into_iter().map(|chain| Job { chain, to: None }).collect();
@@ -179,16 +176,24 @@ impl Planner<'_> {
         }
         let job = &self.jobs[at].chain;
         let own = self.operands(job).len() - job.extras.len();
-        let harmless = |(i, &id): (usize, &usize)| match self.stored_view(id) {
-            Some(view) if view.buffer == to.buffer => {
-                i >= own && view == to && job.epilogue.extras[i - own] == Access::Full
-            }
-            _ => true,
+        let in_place = |(i, &id): (usize, &usize)| {
+            i >= own && self.stored_view(id) == Some(to) && job.epilogue.extras[i - own] == Access::Full
         };
-        let reads_later = |j: &Job| {
-            self.operands(&j.chain).iter().any(|&id| self.stored_view(id).is_some_and(|v| v.buffer == to.buffer))
-        };
+        // A launch may read the buffer that it writes only there, element by element.
+        let reads_buffer = |id: usize| self.stored_view(id).is_some_and(|view| view.buffer == to.buffer);
+        let harmless = |operand: (usize, &usize)| !reads_buffer(*operand.1) || in_place(operand);
+        let written = self.nodes[holder].elements();
+        let reads_later = |j: &Job| self.operands(&j.chain).iter().any(|&id| self.touches(id, to, written));
         self.operands(job).iter().enumerate().all(harmless) && !self.jobs[at + 1..].iter().any(reads_later)
+    }
+
+    /// Whether a value lies where `length` elements from `view` on are written.
+    fn touches(&self, id: usize, view: View, length: usize) -> bool {
+        let apart = |own: View| {
+            let end = own.offset + self.nodes[id].elements();
+            own.step == view.step && (end <= view.offset || view.offset + length <= own.offset)
+        };
+        self.stored_view(id).is_some_and(|own| own.buffer == view.buffer && !apart(own))
     }
 
     /// The view of a value that was stored before the step began.

@@ -8,6 +8,7 @@ mod hal; // HAL's objective and its ablations
 mod kernels; // every shader against its twin; every shader validated
 mod memory; // the ring buffer
 mod metrics; // accuracy and forgetting
+mod program; // what compiling keeps of the meaning
 mod random; // named random streams
 mod report; // tables, run folders, results.json
 mod runs; // runs side by side

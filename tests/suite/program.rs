@@ -1,0 +1,100 @@
+//! What a compiled program keeps of the tape's meaning while it rearranges the work.
+
+use hindsight::autodiff::{Stored, Tape, Var};
+use hindsight::device::Device;
+use hindsight::nn::Mlp;
+use hindsight::program::{Program, Session};
+
+const RATE: f64 = 0.3;
+
+struct Scene {
+    session: Session,
+    model: Mlp,
+    theta: Stored,
+    images: Stored,
+    labels: Stored,
+    out: Stored,
+}
+
+impl Scene {
+    fn new() -> Scene {
+        let model = Mlp { units: vec![5, 4, 4, 3] };
+        let n = model.parameters();
+        let mut session = Session::new(&Device::Oracle, 1);
+        let theta = session.state("theta", &[n]);
+        let images = session.state("images", &[3, 5]);
+        let labels = session.indices("labels", 1, &[3]);
+        let out = session.state("out", &[n]);
+        let numbers = |n: usize| (0..n).map(|i| ((i as f64 + 1.0) * 7.233).sin() * 0.8).collect::<Vec<_>>();
+        session.write(&theta, 0, &numbers(n));
+        session.write(&images, 0, &numbers(15));
+        session.write_index(&labels, 0, &[1, 0, 2]);
+        Scene { session, model, theta, images, labels, out }
+    }
+
+    fn loss<'t>(&self, tape: &'t Tape, theta: Var<'t>) -> Var<'t> {
+        let logits = self.model.logits(theta, tape.load(&self.images));
+        logits.cross_entropy(tape.load(&self.labels)).mean(0)
+    }
+
+    fn compile(&self, record: impl for<'t> FnOnce(&'t Tape)) -> Program {
+        let tape = Tape::new();
+        record(&tape);
+        self.session.compile(&tape)
+    }
+
+    fn read(&mut self, program: &Program, from: &Stored) -> Vec<f64> {
+        self.session.run(program, 0..1);
+        self.session.read(from).remove(0)
+    }
+}
+
+/// How many launches pass over more than `elements` elements without a kernel of their own.
+fn maps(program: &Program, elements: usize) -> usize {
+    let is_map = |l: &&hindsight_kernels::Launch| {
+        l.kernel.describe().name() == "map" && l.kernel.describe().elements() > elements
+    };
+    program.launches().iter().filter(is_map).count()
+}
+
+#[test]
+fn a_step_is_written_layer_by_layer_and_no_layer_sees_anothers_new_weights() {
+    let mut scene = Scene::new();
+    let before = scene.session.read(&scene.theta).remove(0);
+    let gradient = scene.compile(|tape| {
+        let theta = tape.load(&scene.theta);
+        tape.assign(&scene.out, tape.grad(scene.loss(tape, theta), theta));
+    });
+    let step = scene.compile(|tape| {
+        let theta = tape.load(&scene.theta);
+        tape.assign(&scene.theta, theta - tape.grad(scene.loss(tape, theta), theta) * RATE);
+    });
+    assert_eq!(maps(&step, 3), 0, "the step ends in the products: {:?}", step.launches());
+    let (out, theta) = (scene.out.clone(), scene.theta.clone());
+    let gradient = scene.read(&gradient, &out);
+    let after = scene.read(&step, &theta);
+    for ((b, g), a) in before.iter().zip(&gradient).zip(&after) {
+        assert!((b - RATE * g - a).abs() < 1e-14, "{b} - {RATE} * {g} is not {a}");
+    }
+}
+
+#[test]
+fn a_common_factor_leaves_the_operand_of_a_product() {
+    let mut session = Session::new(&Device::Oracle, 1);
+    let (a, b, out) = (session.state("a", &[2, 6]), session.state("b", &[6, 3]), session.state("out", &[2, 3]));
+    let scale = session.state("scale", &[]);
+    let numbers = |n: usize| (0..n).map(|i| i as f64 - 4.0).collect::<Vec<_>>();
+    session.write(&a, 0, &numbers(12));
+    session.write(&b, 0, &numbers(18));
+    session.write(&scale, 0, &[0.25]);
+    let tape = Tape::new();
+    let scaled = -tape.load(&b).scaled(tape.load(&scale));
+    tape.assign(&out, tape.load(&a).matmul(scaled));
+    let program = session.compile(&tape);
+    assert_eq!(program.launches().len(), 1, "{:?}", program.launches());
+    session.run(&program, 0..1);
+    let (a, b) = (numbers(12), numbers(18));
+    let element = |r: usize, c: usize| -0.25 * (0..6).map(|k| a[r * 6 + k] * b[k * 3 + c]).sum::<f64>();
+    let expected: Vec<f64> = (0..6).map(|i| element(i / 3, i % 3)).collect();
+    assert_eq!(session.read(&out).remove(0), expected);
+}
