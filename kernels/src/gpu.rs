@@ -26,6 +26,8 @@ pub struct Traits {
     pub software: bool,
     /// Lanes of a subgroup, where subgroup operations exist and the number is fixed.
     pub subgroup: Option<u32>,
+    /// Integers of 64 bits in shaders.
+    pub wide_integers: bool,
 }
 
 /// What has been asked of a GPU so far.
@@ -91,6 +93,7 @@ fn traits(adapter: &wgpu::Adapter) -> Traits {
         .into(),
         software: info.device_type == wgpu::DeviceType::Cpu,
         subgroup: subgroup.then_some(info.subgroup_min_size),
+        wide_integers: adapter.features().contains(wgpu::Features::SHADER_INT64),
         name: info.name,
     }
 }
@@ -112,6 +115,7 @@ pub(crate) fn summaries() -> Vec<AdapterSummary> {
             ],
             features: [
                 present("subgroups", wgpu::Features::SUBGROUP),
+                present("64-bit integers", wgpu::Features::SHADER_INT64),
                 present("f16", wgpu::Features::SHADER_F16),
                 present("timestamps", wgpu::Features::TIMESTAMP_QUERY),
                 present("timestamps inside passes", wgpu::Features::TIMESTAMP_QUERY_INSIDE_PASSES),
@@ -132,7 +136,8 @@ impl Gpu {
         let traits = traits(adapter);
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("hindsight"),
-            required_features: adapter.features() & (wgpu::Features::SUBGROUP | wgpu::Features::TIMESTAMP_QUERY),
+            required_features: adapter.features()
+                & (wgpu::Features::SUBGROUP | wgpu::Features::SHADER_INT64 | wgpu::Features::TIMESTAMP_QUERY),
             // What the adapter has: images need large bindings, fused kernels many of them.
             required_limits: adapter.limits(),
             ..Default::default()

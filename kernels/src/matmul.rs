@@ -116,14 +116,14 @@ impl Describe for MatMul {
         Cost { flops: 2.0 * m * n * k, bytes: a + 4.0 * (k * n + m * n) }
     }
     fn shader(&self, adapter: &Traits, inputs: &[View]) -> Shader {
-        crate::matmul_shader::shader(self, adapter, inputs)
+        Variant::for_adapter(adapter).shader(self, adapter, inputs)
     }
 }
 
 impl Variant {
-    /// The shader that computes `product` in this way.
-    pub fn shader(self, product: &MatMul) -> Shader {
-        crate::matmul_shader::shader_of(product, self)
+    /// The shader that computes `product` in this way, of operands that lie where `inputs` says.
+    pub fn shader(self, product: &MatMul, adapter: &Traits, inputs: &[View]) -> Shader {
+        crate::matmul_shader::shader(product, self, adapter, inputs)
     }
 }
 

@@ -4,12 +4,8 @@ use crate::gpu::Traits;
 use crate::launch::{Shader, View};
 use crate::matmul::{MatMul, Ones, Variant};
 
-pub(crate) fn shader(product: &MatMul, adapter: &Traits, _inputs: &[View]) -> Shader {
-    shader_of(product, Variant::for_adapter(adapter))
-}
-
-/// The shader of one variant.
-pub(crate) fn shader_of(product: &MatMul, variant: Variant) -> Shader {
+/// The shader of one variant, for operands that lie where `inputs` says.
+pub(crate) fn shader(product: &MatMul, variant: Variant, adapter: &Traits, inputs: &[View]) -> Shader {
     let text = variant.source();
     let groups = [product.n.div_ceil(number(text, "TILE_N")) as u32, product.m.div_ceil(number(text, "TILE_M")) as u32];
     let flag = |b: bool| f64::from(u8::from(b));
@@ -20,8 +16,34 @@ pub(crate) fn shader_of(product: &MatMul, variant: Variant) -> Shader {
         ("ONES_M", flag(product.ones == Ones::Row)),
     ];
     let size = vec![product.m as u32, product.n as u32, product.k as u32, 0];
-    let source = if product.bytes { with_bytes(text).into() } else { text.into() };
-    Shader { source, constants, size, groups }
+    Shader { source: load(product, variant, adapter, inputs).into(), constants, size, groups }
+}
+
+/// The variant's text with each operand loaded in the best way it can be.
+fn load(product: &MatMul, variant: Variant, adapter: &Traits, inputs: &[View]) -> String {
+    let mut text = variant.source().to_string();
+    if product.bytes {
+        text = with_load(&text, 'a', "bytes", "u32");
+    }
+    if variant != Variant::Subgroup || !adapter.wide_integers {
+        return text;
+    }
+    let stored_m = if product.ones == Ones::Row { product.m - 1 } else { product.m };
+    let rows = [if product.ta { stored_m } else { product.k }, if product.tb { product.k } else { product.n }];
+    let wide = [0, 1].map(|i| is_wide(&inputs[i], rows[i]) && !(i == 0 && product.bytes));
+    for (operand, _) in ['a', 'b'].into_iter().zip(wide).filter(|(_, wide)| *wide) {
+        text = with_load(&text, operand, "wide", "vec4<u64>");
+    }
+    if wide.contains(&true) {
+        text.push_str(&block(variant.source(), "wide"));
+    }
+    text
+}
+
+/// Whether an operand whose stored rows have `row` elements can be loaded eight elements at a time. (Runs
+/// lie a multiple of 64 elements apart.)
+fn is_wide(view: &View, row: usize) -> bool {
+    [view.offset, view.step.stride, row].iter().all(|n| n.is_multiple_of(8))
 }
 
 /// A number that the shader declares: it is the one place that says how large its tile is.
@@ -30,12 +52,17 @@ fn number(text: &str, name: &str) -> usize {
     declared.and_then(|t| t.parse().ok()).unwrap_or_else(|| panic!("the shader declares no {name}"))
 }
 
-/// The text with its left operand read as bytes: the shader carries both ways to load it.
-fn with_bytes(text: &str) -> String {
-    let text = text.replace("var<storage, read> a: array<f32>;", "var<storage, read> a: array<u32>;");
-    let (before, rest) = text.split_once("// [load_a]").expect("the shader marks how it loads a");
-    let (_, after) = rest.split_once("// [/load_a]").expect("the shader marks where loading a ends");
-    let bytes = after.split_once("// [load_a bytes]").and_then(|(_, t)| t.split_once("// [/load_a bytes]"));
-    let (bytes, _) = bytes.expect("the shader carries a way to load bytes");
-    format!("{before}{bytes}{after}")
+/// The text with an operand loaded in another `way`, all of which it carries, from an array of `element`.
+fn with_load(text: &str, operand: char, way: &str, element: &str) -> String {
+    let plain = block(text, &format!("load_{operand}"));
+    let other = block(text, &format!("load_{operand} {way}"));
+    let declared = format!("var<storage, read> {operand}: array<f32>;");
+    assert!(text.contains(&declared), "the shader declares no {operand}");
+    text.replacen(&plain, &other, 1).replace(&declared, &declared.replace("f32", element))
+}
+
+/// What stands between the marks of that name.
+fn block(text: &str, name: &str) -> String {
+    let marked = text.split_once(&format!("// [{name}]\n")).and_then(|(_, t)| t.split_once(&format!("// [/{name}]")));
+    marked.unwrap_or_else(|| panic!("the shader marks no {name}")).0.to_string()
 }
