@@ -51,7 +51,7 @@ impl Describe for Argmax {
     fn shader(&self, _: &Traits, _: &[View]) -> Shader {
         let source = include_str!("../../shaders/argmax.wgsl").into();
         let size = vec![self.rows as u32, self.classes as u32];
-        Shader { source, constants: vec![], size, groups: spread_groups(self.rows.div_ceil(64)) }
+        Shader { source, entry: "main", constants: vec![], size, groups: spread_groups(self.rows.div_ceil(64)) }
     }
 }
 
@@ -79,7 +79,13 @@ impl Describe for CountCorrect {
     }
     fn shader(&self, _: &Traits, _: &[View]) -> Shader {
         let source = include_str!("../../shaders/count_correct.wgsl").into();
-        Shader { source, constants: vec![], size: vec![self.rows as u32, self.classes as u32], groups: [1, 1] }
+        Shader {
+            source,
+            entry: "main",
+            constants: vec![],
+            size: vec![self.rows as u32, self.classes as u32],
+            groups: [1, 1],
+        }
     }
 }
 

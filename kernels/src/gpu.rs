@@ -187,13 +187,13 @@ impl Gpu {
     }
 
     /// The pipeline for a complete WGSL text, compiled at its first use.
-    fn pipeline(&self, name: &str, source: &str, constants: &[(&'static str, f64)]) -> Arc<Pipeline> {
-        let key = format!("{constants:?}{source}");
+    fn pipeline(&self, name: &str, source: &str, entry: &str, constants: &[(&'static str, f64)]) -> Arc<Pipeline> {
+        let key = format!("{entry}{constants:?}{source}");
         let mut pipelines = self.pipelines.lock().expect("no thread panics with the pipelines");
-        pipelines.entry(key).or_insert_with(|| Arc::new(self.compile(name, source, constants))).clone()
+        pipelines.entry(key).or_insert_with(|| Arc::new(self.compile(name, source, entry, constants))).clone()
     }
 
-    fn compile(&self, name: &str, source: &str, constants: &[(&'static str, f64)]) -> Pipeline {
+    fn compile(&self, name: &str, source: &str, entry: &str, constants: &[(&'static str, f64)]) -> Pipeline {
         self.counters.pipelines.fetch_add(1, Relaxed);
         let entries = reflect(name, source);
         let layout = self
@@ -212,7 +212,7 @@ impl Gpu {
             label: Some(name),
             layout: Some(&pipeline_layout),
             module: &module,
-            entry_point: Some("main"),
+            entry_point: Some(entry),
             compilation_options: wgpu::PipelineCompilationOptions { constants, ..Default::default() },
             cache: None,
         });
@@ -335,7 +335,8 @@ impl GpuProgram {
         for (n, launch) in launches.iter().enumerate() {
             let kernel = launch.kernel.describe();
             let shader = kernel.shader(&gpu.traits, &launch.inputs);
-            let pipeline = gpu.pipeline(kernel.name(), &compose(launch, &shader.source), &shader.constants);
+            let pipeline =
+                gpu.pipeline(kernel.name(), &compose(launch, &shader.source), shader.entry, &shader.constants);
             let views = std::iter::once(&launch.output).chain(&launch.inputs);
             let slot = &mut slots[n * SLOT..(n + 1) * SLOT];
             slot[..shader.size.len()].copy_from_slice(&shader.size);
@@ -378,7 +379,7 @@ impl GpuProgram {
 
     /// The launch that counts the step.
     fn advance(gpu: &Gpu, step: &wgpu::Buffer) -> Ready {
-        let pipeline = gpu.pipeline("advance", include_str!("../../shaders/advance.wgsl"), &[]);
+        let pipeline = gpu.pipeline("advance", include_str!("../../shaders/advance.wgsl"), "main", &[]);
         let entries = [wgpu::BindGroupEntry { binding: 0, resource: step.as_entire_binding() }];
         let descriptor =
             wgpu::BindGroupDescriptor { label: Some("advance"), layout: &pipeline.layout, entries: &entries };

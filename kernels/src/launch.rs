@@ -109,6 +109,8 @@ pub struct Cost {
 pub struct Shader {
     /// WGSL between the prelude and the epilogue.
     pub source: Cow<'static, str>,
+    /// Its entry point.
+    pub entry: &'static str,
     /// Pipeline-overridable constants.
     pub constants: Vec<(&'static str, f64)>,
     /// Up to eight numbers in `params.size` and `params.more`.
@@ -120,7 +122,13 @@ pub struct Shader {
 impl Shader {
     /// A shader with one thread an element, 256 a workgroup, for `elements` elements.
     pub fn per_element(source: &'static str, size: Vec<u32>, elements: usize) -> Shader {
-        Shader { source: source.into(), constants: vec![], size, groups: spread_groups(elements.div_ceil(256)) }
+        Shader {
+            source: source.into(),
+            entry: "main",
+            constants: vec![],
+            size,
+            groups: spread_groups(elements.div_ceil(256)),
+        }
     }
 }
 

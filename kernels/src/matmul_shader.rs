@@ -7,7 +7,10 @@ use crate::matmul::{MatMul, Ones, Variant};
 /// The shader of one variant, for operands that lie where `inputs` says.
 pub(crate) fn shader(product: &MatMul, variant: Variant, adapter: &Traits, inputs: &[View]) -> Shader {
     let text = variant.source();
-    let groups = [product.n.div_ceil(number(text, "TILE_N")) as u32, product.m.div_ceil(number(text, "TILE_M")) as u32];
+    // The tall shader takes five times as long to compile: it must have work.
+    let tall = variant == Variant::Subgroup && product.m > 2 * number(text, "TILE_M") && product.k >= 64;
+    let (entry, rows) = if tall { ("tall", "TALL_M") } else { ("main", "TILE_M") };
+    let groups = [product.n.div_ceil(number(text, "TILE_N")) as u32, product.m.div_ceil(number(text, rows)) as u32];
     let flag = |b: bool| f64::from(u8::from(b));
     let constants = vec![
         ("TA", flag(product.ta)),
@@ -16,7 +19,7 @@ pub(crate) fn shader(product: &MatMul, variant: Variant, adapter: &Traits, input
         ("ONES_M", flag(product.ones == Ones::Row)),
     ];
     let size = vec![product.m as u32, product.n as u32, product.k as u32, 0];
-    Shader { source: load(product, variant, adapter, inputs).into(), constants, size, groups }
+    Shader { source: load(product, variant, adapter, inputs).into(), entry, constants, size, groups }
 }
 
 /// The variant's text with each operand loaded in the best way it can be.
@@ -30,20 +33,18 @@ fn load(product: &MatMul, variant: Variant, adapter: &Traits, inputs: &[View]) -
     }
     let stored_m = if product.ones == Ones::Row { product.m - 1 } else { product.m };
     let rows = [if product.ta { stored_m } else { product.k }, if product.tb { product.k } else { product.n }];
-    let wide = [0, 1].map(|i| is_wide(&inputs[i], rows[i]) && !(i == 0 && product.bytes));
-    for (operand, _) in ['a', 'b'].into_iter().zip(wide).filter(|(_, wide)| *wide) {
-        text = with_load(&text, operand, "wide", "vec4<u64>");
-    }
-    if wide.contains(&true) {
-        text.push_str(&block(variant.source(), "wide"));
+    for (i, operand) in ['a', 'b'].into_iter().enumerate() {
+        if is_wide(&inputs[i], rows[i]) && !(i == 0 && product.bytes) {
+            text = with_load(&text, operand, "wide", "vec2<u64>");
+        }
     }
     text
 }
 
-/// Whether an operand whose stored rows have `row` elements can be loaded eight elements at a time. (Runs
+/// Whether an operand whose stored rows have `row` elements can be loaded four elements at a time. (Runs
 /// lie a multiple of 64 elements apart.)
 fn is_wide(view: &View, row: usize) -> bool {
-    [view.offset, view.step.stride, row].iter().all(|n| n.is_multiple_of(8))
+    [view.offset, view.step.stride, row].iter().all(|n| n.is_multiple_of(4))
 }
 
 /// A number that the shader declares: it is the one place that says how large its tile is.

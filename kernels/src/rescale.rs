@@ -31,6 +31,7 @@ impl Describe for Rescale {
         let source = include_str!("../../shaders/rescale.wgsl").into();
         Shader {
             source,
+            entry: "main",
             constants: vec![],
             size: vec![self.rows as u32, self.width as u32],
             groups: spread_groups(self.rows),
