@@ -104,7 +104,14 @@ fn table(device: &Device) -> Value {
         json!({ "product": name, "m": product.m, "n": product.n, "k": product.k, "gflops": rates })
     };
     let rows: Vec<Value> = products().into_iter().map(row).collect();
-    json!({ "adapter": device.describe(), "driver": device.driver(), "cores": rayon::current_num_threads(), "rows": rows })
+    json!({ "machine": machine(), "adapter": device.describe(), "driver": device.driver(), "cores": rayon::current_num_threads(), "rows": rows })
+}
+
+/// The processor, where the system tells.
+fn machine() -> String {
+    let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let line = info.lines().find_map(|line| line.strip_prefix("model name"));
+    line.map_or(std::env::consts::ARCH.to_string(), |name| name.trim_start_matches([' ', '\t', ':']).to_string())
 }
 
 fn main() {

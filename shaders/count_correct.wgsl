@@ -1,7 +1,7 @@
 // count_correct: out[0] = number of rows whose largest entry of x[row, :] is at label[row]
 //
 // One workgroup a run: each thread counts every 64th row, then a tree adds the 64 counts. A row with a
-// NaN is never right. Launched, costed and held to its oracle by kernels/src/argmax.rs.
+// NaN is never right. Launched, costed and held to its oracle by kernels/src/count_correct.rs.
 
 @group(0) @binding(2) var<storage, read_write> out: array<f32>;
 @group(0) @binding(3) var<storage, read> x: array<f32>;

@@ -1,4 +1,4 @@
-//! The class with the largest entry, and how many rows have it right.
+//! The class with the largest entry.
 
 use crate::float::Float;
 use crate::gpu::Traits;
@@ -13,18 +13,8 @@ pub struct Argmax {
     pub classes: usize,
 }
 
-/// `out[0]` = rows whose argmax is their label. Inputs: logits `[rows, classes]`, labels `[rows]`.
-/// A row that holds a NaN is never right.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct CountCorrect {
-    /// Rows.
-    pub rows: usize,
-    /// Classes.
-    pub classes: usize,
-}
-
 /// `None` when an entry is NaN: a diverged model has no opinion.
-fn argmax<F: Float>(row: &[F]) -> Option<usize> {
+pub(crate) fn argmax<F: Float>(row: &[F]) -> Option<usize> {
     let mut best = 0;
     for (i, &x) in row.iter().enumerate() {
         x.partial_cmp(&x)?;
@@ -61,39 +51,5 @@ impl Twin for Argmax {
         for (out, row) in out.iter_mut().zip(rows).take(self.rows) {
             *out = F::of(argmax(row).unwrap_or(self.classes) as f64);
         }
-    }
-}
-
-impl Describe for CountCorrect {
-    fn name(&self) -> &'static str {
-        "count_correct"
-    }
-    fn elements(&self) -> usize {
-        1
-    }
-    fn inputs(&self) -> usize {
-        2
-    }
-    fn cost(&self) -> Cost {
-        Cost { flops: 0.0, bytes: 4.0 * (self.rows * (self.classes + 1)) as f64 }
-    }
-    fn shader(&self, _: &Traits, _: &[View]) -> Shader {
-        let source = include_str!("../../shaders/count_correct.wgsl").into();
-        Shader {
-            source,
-            entry: "main",
-            constants: vec![],
-            size: vec![self.rows as u32, self.classes as u32],
-            groups: [1, 1],
-        }
-    }
-}
-
-impl Twin for CountCorrect {
-    fn compute<F: Float>(&self, out: &mut [F], inputs: &[Input<'_, F>]) {
-        let rows = inputs[0].float().chunks_exact(self.classes);
-        let right =
-            rows.zip(inputs[1].index()).take(self.rows).filter(|(row, label)| argmax(row) == Some(**label as usize));
-        out[0] = F::of(right.count() as f64);
     }
 }

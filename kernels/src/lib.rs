@@ -7,6 +7,7 @@
 
 mod argmax;
 mod bytes;
+mod count_correct;
 mod cpu;
 mod cross_entropy;
 mod device;
@@ -29,8 +30,9 @@ mod sparse;
 mod store;
 mod sum;
 
-pub use argmax::{Argmax, CountCorrect};
+pub use argmax::Argmax;
 pub use bytes::Bytes;
+pub use count_correct::CountCorrect;
 pub use cross_entropy::CrossEntropy;
 pub use device::{AdapterSummary, Device, DeviceChoice, DeviceError};
 pub use executable::{Executable, Order};

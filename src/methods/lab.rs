@@ -90,10 +90,10 @@ impl Lab {
         let theta = session.state("theta", &[model.parameters()]);
         let rate = session.state("rate", &[]);
         let losses = session.rows("losses", settings.steps(), &[]);
-        let test = Test::new(&mut session, &model, &theta, benchmark, settings, seeds);
+        let plans: Vec<_> = seeds.iter().map(|&seed| benchmark.stream(settings, seed)).collect();
+        let test = Test::new(&mut session, &model, &theta, benchmark, settings, &plans);
         let mut runs = Vec::new();
-        for (r, &seed) in seeds.iter().enumerate() {
-            let plan = benchmark.stream(settings, seed);
+        for (r, (&seed, plan)) in seeds.iter().zip(plans).enumerate() {
             session.write(&theta, r, &model.initial(&mut generator(seed, Stream::Initialisation, 0)));
             session.write(&rate, r, &[settings.rate]);
             session.write_index(&maps, r, &plan.iter().flat_map(|t| t.map.iter().copied()).collect::<Vec<_>>());
@@ -240,7 +240,7 @@ impl Test {
         theta: &Stored,
         benchmark: &dyn Benchmark,
         settings: &Settings,
-        seeds: &[u64],
+        plans: &[Vec<TaskPlan>],
     ) -> Test {
         let (data, pixels, tasks, images) = (benchmark.data(), model.units[0], settings.tasks, settings.test_images);
         let chunk = chunk(images);
@@ -250,9 +250,9 @@ impl Test {
         let labels = session.shared_indices("test labels", chunks, &[chunk], &labels);
         let inverses = session.indices("inverse pixel maps", tasks, &[pixels + 1]);
         let counts = session.rows("right answers", tasks * chunks, &[1]);
-        for (r, &seed) in seeds.iter().enumerate() {
+        for (r, plan) in plans.iter().enumerate() {
             let with_bias = |t: &TaskPlan| inverse(&t.map).into_iter().chain([pixels as u32]).collect::<Vec<_>>();
-            let rows: Vec<u32> = benchmark.stream(settings, seed).iter().flat_map(with_bias).collect();
+            let rows: Vec<u32> = plan.iter().flat_map(with_bias).collect();
             session.write_index(&inverses, r, &rows);
         }
         // Step s: chunk s / tasks of the images, task s % tasks.

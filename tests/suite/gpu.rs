@@ -1,8 +1,13 @@
 //! What needs an adapter. Where HINDSIGHT_REQUIRE_GPU is set, a missing one is a failure.
 
+use hindsight::autodiff::Tape;
 use hindsight::device::{Device, DeviceChoice};
 use hindsight::experiment::Settings;
+use hindsight::methods::hal::{Anchoring, objective};
 use hindsight::methods::{self, Lab};
+use hindsight::nn::Mlp;
+use hindsight::program::Session;
+use hindsight::random::{Stream, generator};
 use std::sync::OnceLock;
 
 /// The adapter, software included; `None` (and a word about it) where there is none.
@@ -50,6 +55,45 @@ fn parameters_after_training_agree_with_the_cpu() {
         let length = a.iter().map(|a| a * a).sum::<f64>().sqrt();
         // Twelve steps at rate 0.1 amplify single-precision rounding; a wrong kernel is off by orders more.
         assert!(distance < 1e-4 * length, "{}: off by {distance} of {length}", method.name());
+    }
+}
+
+/// HAL's gradient at the paper's sizes: the step's batch, its memory batch, ten anchors.
+fn first_gradient(device: &Device) -> Vec<f64> {
+    let model = Mlp::mnist();
+    let mut session = Session::new(device, 1);
+    let theta = session.state("theta", &[model.parameters()]);
+    let gradient = session.state("gradient", &[model.parameters()]);
+    let (images, anchors) = (session.state("images", &[20, 784]), session.state("anchors", &[10, 784]));
+    let labels = session.indices("labels", 1, &[20]);
+    let mut random = generator(5, Stream::Initialisation, 0);
+    session.write(&theta, 0, &model.initial(&mut random));
+    let mut pixels = |n: usize| (0..n * 784).map(|_| random.normal().max(0.0) * 0.3).collect::<Vec<_>>();
+    session.write(&images, 0, &pixels(20));
+    session.write(&anchors, 0, &pixels(10));
+    session.write_index(&labels, 0, &(0..20).map(|i| i % 10).collect::<Vec<_>>());
+    let tape = Tape::new();
+    let at = tape.load(&theta);
+    let loss = model.logits(at, tape.load(&images)).cross_entropy(tape.load(&labels)).mean(0);
+    let anchoring =
+        Anchoring { points: tape.load(&anchors), weights: tape.constant(0.1, &[10]), lambda: 0.1, first_order: false };
+    let objective = objective(&model, at, loss, tape.constant(0.1, &[]), &anchoring);
+    tape.assign(&gradient, tape.grad(objective, at));
+    let program = session.compile(&tape);
+    session.run(&program, 0..1);
+    session.read(&gradient).remove(0)
+}
+
+#[test]
+fn the_first_gradient_agrees_with_double_precision_to_1e_4() {
+    let expected = first_gradient(&Device::Oracle);
+    let length = |g: &[f64]| g.iter().map(|x| x * x).sum::<f64>().sqrt();
+    for device in [Some(Device::Cpu), adapter()].into_iter().flatten() {
+        let found = first_gradient(&device);
+        let apart: Vec<f64> = expected.iter().zip(&found).map(|(a, b)| a - b).collect();
+        let (apart, length) = (length(&apart), length(&expected));
+        println!("{}: off by {:.1e} of the gradient's length", device.describe(), apart / length);
+        assert!(apart < 1e-4 * length, "{}: off by {apart} of {length}", device.describe());
     }
 }
 

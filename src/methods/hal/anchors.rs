@@ -176,16 +176,19 @@ impl Search {
         }
         lab.session.run(&self.copy, 0..1);
         let size = lab.settings.memory_batch;
-        let mut steps = 0;
+        let (mut steps, mut runs) = (0, vec![]);
         for run in 0..lab.runs() {
             let batches = match lab.settings.preset {
                 Preset::Official => lab.draw(run, lab.settings.finetune_steps, size),
                 Preset::Paper => lab.pass_over_memory(run, size),
             };
+            steps = steps.max(batches.len());
+            runs.push(batches);
+        }
+        for (run, mut batches) in runs.into_iter().enumerate() {
             // All runs have the same number of past examples unless a tiny task lacks a class; a run
             // with fewer batches takes steps of weight zero.
-            steps = steps.max(batches.len());
-            lab.write_batches(&self.memory, run, &vec![vec![]; self.memory.rows()]);
+            batches.resize(steps, vec![]);
             lab.write_batches(&self.memory, run, &batches);
         }
         lab.session.run(&self.tune, 0..steps);
