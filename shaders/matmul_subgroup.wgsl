@@ -5,25 +5,25 @@
 //   C  [m, n], after the epilogue
 //
 // For software Vulkan, where a subgroup is one vector register of the CPU. A workgroup is one subgroup
-// of eight lanes and owns 24 x 64 of C (or 96 x 64): a lane owns two times four neighbouring columns, all
-// rows of them, in registers. Four k at a time, each lane loads its share of 8 x 4 blocks of A, four
-// numbers each, and the lanes hand them round by broadcast; of B it loads the 4 x 4 that it needs for
-// its own columns. Nothing is loaded twice in a workgroup, whichever way the operands are stored.
+// of eight lanes and owns 24 x 64 of C (or 96 x 64): a lane owns eight neighbouring columns, all rows of
+// them, in registers. Eight k at a time, each lane loads its share of 8 x 8 blocks of A, eight numbers
+// each, and the lanes hand them round by broadcast; of B it loads the 8 x 8 that it needs for its own
+// columns. Nothing is loaded twice in a workgroup, whichever way the operands are stored.
 //
 // Why so: such a driver turns the load of each word into a loop over the lanes that puts one word at a
 // time into a register, and that is where most of the time goes; a broadcast from a fixed lane is one
 // shuffle. So the tile is as large as twenty rows, the usual batch, can fill, and four times as tall
 // where there are more rows; operands are loaded in words of 64 bits where they are aligned; and there
-// is no workgroup memory, no barrier and no branch in the loop. Indices are clamped to the operand,
-// what lies past the end of k is 0, and only the last store asks what is inside C.
+// is no workgroup memory, no barrier and no branch in the loop. Indices are clamped to the operand, what lies past the end of k is 0, and only
+// the last store asks what is inside C.
 //
 // A broadcast names lanes 0 to 7 only, so any subgroup of eight or more lanes computes the same.
 // Grid: x column tiles, y row tiles, z runs; any m, n, k and offset.
 //
 // Loading: scalars, always right. Images: bytes of [m, k] as x / 255, four to a word, k a multiple of
-// 4, not TA. Wide, operand by operand: array<vec2<u64>>, two floats a word, where the adapter has
+// 8, not TA. Wide, operand by operand: array<vec4<u64>>, two floats a word, where the adapter has
 // 64-bit integers and the view's offset, its run and step strides and the length of its stored rows
-// (A: k, TA: columns stored; B: n, TB: k) are all multiples of 4.
+// (A: k, TA: columns stored; B: n, TB: k) are all multiples of 8.
 // Launched, costed and held to its oracle by kernels/src/matmul.rs.
 
 @group(0) @binding(2) var<storage, read_write> out: array<f32>;
@@ -41,91 +41,126 @@ const TALL_M: u32 = 96u;
 const TILE_N: u32 = 64u;
 const SUBGROUP: u32 = 8u;
 
-const NEXT = vec4(0u, 1u, 2u, 3u);
+// Eight neighbours, as two columns of four; and eight times eight.
+alias Eight = mat2x4<f32>;
+alias Block = array<Eight, 8>;
 
-// All loads: four neighbours in a stored row, from element `at` on. The row holds `left` more, at
+const FIRST = vec4(0u, 1u, 2u, 3u);
+const SECOND = vec4(4u, 5u, 6u, 7u);
+const ZERO = Eight(vec4(0.0), vec4(0.0));
+
+// All loads: eight neighbours in a stored row, from element `at` on. The row holds `left` more, at
 // least one; what would lie past its end is 0.
 // [load_a]
-fn load_a(start: u32, at: u32, left: u32) -> vec4<f32> {
-    let i = start + at + min(NEXT, vec4(left - 1u));
-    return select(vec4(0.0), vec4(a[i.x], a[i.y], a[i.z], a[i.w]), NEXT < vec4(left));
+fn load_a(start: u32, at: u32, left: u32) -> Eight {
+    let i = start + at + min(FIRST, vec4(left - 1u));
+    let j = start + at + min(SECOND, vec4(left - 1u));
+    return Eight(
+        select(vec4(0.0), vec4(a[i.x], a[i.y], a[i.z], a[i.w]), FIRST < vec4(left)),
+        select(vec4(0.0), vec4(a[j.x], a[j.y], a[j.z], a[j.w]), SECOND < vec4(left)));
 }
 // [/load_a]
 
 /*
 // [load_a bytes]
-fn load_a(start: u32, at: u32, left: u32) -> vec4<f32> {
-    return unpack4x8unorm(a[start + at / 4u]);
+fn load_a(start: u32, at: u32, left: u32) -> Eight {
+    let word = start + at / 4u;
+    return Eight(unpack4x8unorm(a[word]), unpack4x8unorm(a[word + 1u]));
 }
 // [/load_a bytes]
 // [load_a wide]
-fn load_a(start: u32, at: u32, left: u32) -> vec4<f32> {
-    let words = a[(start + at) / 4u];
-    return bitcast<vec4<f32>>(vec4(u32(words.x), u32(words.x >> 32u), u32(words.y), u32(words.y >> 32u)));
+fn load_a(start: u32, at: u32, left: u32) -> Eight {
+    let words = a[(start + at) / 8u];
+    return Eight(four(words.xy), four(words.zw));
 }
 // [/load_a wide]
 */
 
 // [load_b]
-fn load_b(start: u32, at: u32, left: u32) -> vec4<f32> {
-    let i = start + at + min(NEXT, vec4(left - 1u));
-    return select(vec4(0.0), vec4(b[i.x], b[i.y], b[i.z], b[i.w]), NEXT < vec4(left));
+fn load_b(start: u32, at: u32, left: u32) -> Eight {
+    let i = start + at + min(FIRST, vec4(left - 1u));
+    let j = start + at + min(SECOND, vec4(left - 1u));
+    return Eight(
+        select(vec4(0.0), vec4(b[i.x], b[i.y], b[i.z], b[i.w]), FIRST < vec4(left)),
+        select(vec4(0.0), vec4(b[j.x], b[j.y], b[j.z], b[j.w]), SECOND < vec4(left)));
 }
 // [/load_b]
 
 /*
 // [load_b wide]
-fn load_b(start: u32, at: u32, left: u32) -> vec4<f32> {
-    let words = b[(start + at) / 4u];
-    return bitcast<vec4<f32>>(vec4(u32(words.x), u32(words.x >> 32u), u32(words.y), u32(words.y >> 32u)));
+fn load_b(start: u32, at: u32, left: u32) -> Eight {
+    let words = b[(start + at) / 8u];
+    return Eight(four(words.xy), four(words.zw));
 }
 // [/load_b wide]
+// [wide]
+fn four(words: vec2<u64>) -> vec4<f32> {
+    return bitcast<vec4<f32>>(vec4(u32(words.x), u32(words.x >> 32u), u32(words.y), u32(words.y >> 32u)));
+}
+// [/wide]
 */
 
-// The lane's share of op(A)[row .. row + 8, k .. k + 4]: row `lane`, all four k; or if TA, where
-// neighbours are rows, half of the rows of one k: lanes 2p and 2p + 1 hold the upper and lower of k + p.
-fn share_of_a(start: u32, row: u32, k: u32, lane: u32) -> vec4<f32> {
+fn transposed(x: Block) -> Block {
+    let p = transpose(mat4x4(x[0][0], x[1][0], x[2][0], x[3][0]));
+    let q = transpose(mat4x4(x[4][0], x[5][0], x[6][0], x[7][0]));
+    let r = transpose(mat4x4(x[0][1], x[1][1], x[2][1], x[3][1]));
+    let s = transpose(mat4x4(x[4][1], x[5][1], x[6][1], x[7][1]));
+    return Block(
+        Eight(p[0], q[0]), Eight(p[1], q[1]), Eight(p[2], q[2]), Eight(p[3], q[3]),
+        Eight(r[0], s[0]), Eight(r[1], s[1]), Eight(r[2], s[2]), Eight(r[3], s[3]));
+}
+
+// The lane's share of op(A)[row .. row + 8, k .. k + 8]: row `lane`, all eight k; or if TA, where
+// neighbours are rows, all eight rows of k + `lane`.
+fn share_of_a(start: u32, row: u32, k: u32, lane: u32) -> Eight {
     let depth = params.size.z;
     if !TA {
         return load_a(start, min(row + lane, params.size.x - 1u) * depth + k, depth - k);
     }
     let stored_m = params.size.x - u32(ONES_M);
-    let mine = row + lane % 2u * 4u;
-    let at = min(mine, stored_m - 1u);
-    let p = k + lane / 2u;
-    var x = load_a(start, min(p, depth - 1u) * stored_m + at, stored_m - at);
+    let at = min(row, stored_m - 1u);
+    var x = load_a(start, min(k + lane, depth - 1u) * stored_m + at, stored_m - at);
     if ONES_M {
-        x = select(x, vec4(1.0), mine + NEXT == vec4(stored_m));
+        x[0] = select(x[0], vec4(1.0), row + FIRST == vec4(stored_m));
+        x[1] = select(x[1], vec4(1.0), row + SECOND == vec4(stored_m));
     }
-    return select(vec4(0.0), x, p < depth);
+    return within(x, k + lane < depth);
 }
 
-// op(B)[k .. k + 4, col .. col + 4], a column of the matrix for each k.
-fn block_of_b(start: u32, k: u32, col: u32) -> mat4x4<f32> {
+fn within(x: Eight, inside: bool) -> Eight {
+    return Eight(select(vec4(0.0), x[0], inside), select(vec4(0.0), x[1], inside));
+}
+
+// op(B)[k .. k + 8, col .. col + 8]: a row for each k.
+fn block_of_b(start: u32, k: u32, col: u32) -> Block {
     let n = params.size.y;
     let depth = params.size.z;
     if TB {
-        let at = min(col + NEXT, vec4(n - 1u)) * depth + k;
         let left = depth - k;
-        return transpose(mat4x4(
-            load_b(start, at.x, left), load_b(start, at.y, left), load_b(start, at.z, left), load_b(start, at.w, left)));
+        let i = min(col + FIRST, vec4(n - 1u)) * depth + k;
+        let j = min(col + SECOND, vec4(n - 1u)) * depth + k;
+        return transposed(Block(
+            load_b(start, i.x, left), load_b(start, i.y, left), load_b(start, i.z, left), load_b(start, i.w, left),
+            load_b(start, j.x, left), load_b(start, j.y, left), load_b(start, j.z, left), load_b(start, j.w, left)));
     }
     let first = min(col, n - 1u);
-    let at = min(k + NEXT, vec4(depth - 1u)) * n + first;
     let left = n - first;
-    return mat4x4(
-        load_b(start, at.x, left),
-        select(vec4(0.0), load_b(start, at.y, left), k + 1u < depth),
-        select(vec4(0.0), load_b(start, at.z, left), k + 2u < depth),
-        select(vec4(0.0), load_b(start, at.w, left), k + 3u < depth));
+    let i = min(k + FIRST, vec4(depth - 1u)) * n + first;
+    let j = min(k + SECOND, vec4(depth - 1u)) * n + first;
+    return Block(
+        load_b(start, i.x, left),
+        within(load_b(start, i.y, left), k + 1u < depth),
+        within(load_b(start, i.z, left), k + 2u < depth),
+        within(load_b(start, i.w, left), k + 3u < depth),
+        within(load_b(start, j.x, left), k + 4u < depth),
+        within(load_b(start, j.y, left), k + 5u < depth),
+        within(load_b(start, j.z, left), k + 6u < depth),
+        within(load_b(start, j.w, left), k + 7u < depth));
 }
 
-// Eight rows of four columns.
-alias Block = array<vec4<f32>, 8>;
-
-// What the sums begin with: the bias, or nothing.
+// What eight rows' sums begin with: the bias, or nothing.
 fn bias(start: u32, col: u32) -> Block {
-    var c = vec4(0.0);
+    var c = ZERO;
     if ONES_K {
         let first = min(col, params.size.y - 1u);
         c = load_b(start, params.size.z * params.size.y + first, params.size.y - first);
@@ -133,98 +168,81 @@ fn bias(start: u32, col: u32) -> Block {
     return Block(c, c, c, c, c, c, c, c);
 }
 
-// The eight rows of A, four k each, of which `x` is this lane's share.
-fn rows_of_a(x: vec4<f32>) -> Block {
-    let x0 = subgroupBroadcast(x, 0u);
-    let x1 = subgroupBroadcast(x, 1u);
-    let x2 = subgroupBroadcast(x, 2u);
-    let x3 = subgroupBroadcast(x, 3u);
-    let x4 = subgroupBroadcast(x, 4u);
-    let x5 = subgroupBroadcast(x, 5u);
-    let x6 = subgroupBroadcast(x, 6u);
-    let x7 = subgroupBroadcast(x, 7u);
+// Adds the product of eight rows of A, of which `share` is this lane's, and the block `y` of B.
+fn multiply(sums: Block, share: Eight, y: Block) -> Block {
+    var x = Block(
+        Eight(subgroupBroadcast(share[0], 0u), subgroupBroadcast(share[1], 0u)),
+        Eight(subgroupBroadcast(share[0], 1u), subgroupBroadcast(share[1], 1u)),
+        Eight(subgroupBroadcast(share[0], 2u), subgroupBroadcast(share[1], 2u)),
+        Eight(subgroupBroadcast(share[0], 3u), subgroupBroadcast(share[1], 3u)),
+        Eight(subgroupBroadcast(share[0], 4u), subgroupBroadcast(share[1], 4u)),
+        Eight(subgroupBroadcast(share[0], 5u), subgroupBroadcast(share[1], 5u)),
+        Eight(subgroupBroadcast(share[0], 6u), subgroupBroadcast(share[1], 6u)),
+        Eight(subgroupBroadcast(share[0], 7u), subgroupBroadcast(share[1], 7u)));
+    // A row of A, of its eight k. Transposing only renames registers.
     if TA {
-        // Transposing only renames registers.
-        let upper = transpose(mat4x4(x0, x2, x4, x6));
-        let lower = transpose(mat4x4(x1, x3, x5, x7));
-        return Block(upper[0], upper[1], upper[2], upper[3], lower[0], lower[1], lower[2], lower[3]);
+        x = transposed(x);
     }
-    return Block(x0, x1, x2, x3, x4, x5, x6, x7);
-}
-
-// Adds the product of eight rows of A and the block `y` of B.
-fn multiply(sums: Block, x: Block, y: mat4x4<f32>) -> Block {
     return Block(
         add(sums[0], x[0], y), add(sums[1], x[1], y), add(sums[2], x[2], y), add(sums[3], x[3], y),
         add(sums[4], x[4], y), add(sums[5], x[5], y), add(sums[6], x[6], y), add(sums[7], x[7], y));
 }
 
 // In rising k.
-fn add(sum: vec4<f32>, x: vec4<f32>, y: mat4x4<f32>) -> vec4<f32> {
-    return sum + x.x * y[0] + x.y * y[1] + x.z * y[2] + x.w * y[3];
+fn add(sum: Eight, x: Eight, y: Block) -> Eight {
+    let upper = sum + x[0].x * y[0] + x[0].y * y[1] + x[0].z * y[2] + x[0].w * y[3];
+    return upper + x[1].x * y[4] + x[1].y * y[5] + x[1].z * y[6] + x[1].w * y[7];
 }
 
-// The ends of the loops are not constants, or the driver would unroll them, with 32 copies of the epilogue.
+// The ends of the loops are not constants, or the driver would unroll them, with 64 copies of the epilogue.
 fn store(row: u32, col: u32, run: u32, sums: Block) {
     let start = base(0u, run);
     var rows = sums;
     for (var r = row; r < min(row + 8u, params.size.x); r += 1u) {
-        for (var c = col; c < min(col + 4u, params.size.y); c += 1u) {
+        for (var c = col; c < min(col + 8u, params.size.y); c += 1u) {
             let i = r * params.size.y + c;
-            out[start + i] = epilogue(rows[r - row][c - col], i, run);
+            out[start + i] = epilogue(rows[r - row][(c - col) / 4u][c % 4u], i, run);
         }
     }
 }
 
-// 24 rows of the lane's part of C: three times eight; left and right columns.
+// 24 rows of the lane's part of C.
 struct Rows {
-    l0: Block,
-    l1: Block,
-    l2: Block,
-    r0: Block,
-    r1: Block,
-    r2: Block,
+    top: Block,
+    middle: Block,
+    bottom: Block,
 }
 
-fn first_rows(start: u32, left: u32, right: u32) -> Rows {
-    let l = bias(start, left);
-    let r = bias(start, right);
-    return Rows(l, l, l, r, r, r);
+fn first_rows(start: u32, col: u32) -> Rows {
+    let c = bias(start, col);
+    return Rows(c, c, c);
 }
 
-fn multiply_rows(s: Rows, start: u32, row: u32, k: u32, lane: u32, l: mat4x4<f32>, r: mat4x4<f32>) -> Rows {
-    let x0 = rows_of_a(share_of_a(start, row, k, lane));
-    let x1 = rows_of_a(share_of_a(start, row + 8u, k, lane));
-    let x2 = rows_of_a(share_of_a(start, row + 16u, k, lane));
+fn multiply_rows(sums: Rows, start: u32, row: u32, k: u32, lane: u32, y: Block) -> Rows {
     return Rows(
-        multiply(s.l0, x0, l), multiply(s.l1, x1, l), multiply(s.l2, x2, l),
-        multiply(s.r0, x0, r), multiply(s.r1, x1, r), multiply(s.r2, x2, r));
+        multiply(sums.top, share_of_a(start, row, k, lane), y),
+        multiply(sums.middle, share_of_a(start, row + 8u, k, lane), y),
+        multiply(sums.bottom, share_of_a(start, row + 16u, k, lane), y));
 }
 
-fn store_rows(row: u32, left: u32, right: u32, run: u32, s: Rows) {
-    store(row, left, run, s.l0);
-    store(row + 8u, left, run, s.l1);
-    store(row + 16u, left, run, s.l2);
-    store(row, right, run, s.r0);
-    store(row + 8u, right, run, s.r1);
-    store(row + 16u, right, run, s.r2);
+fn store_rows(row: u32, col: u32, run: u32, sums: Rows) {
+    store(row, col, run, sums.top);
+    store(row + 8u, col, run, sums.middle);
+    store(row + 16u, col, run, sums.bottom);
 }
 
 @compute @workgroup_size(SUBGROUP)
 fn main(@builtin(workgroup_id) tile: vec3<u32>, @builtin(subgroup_invocation_id) lane: u32) {
     let run = tile.z;
     let row = tile.y * TILE_M;
-    let left = tile.x * TILE_N + lane * 4u;
-    let right = left + TILE_N / 2u;
+    let col = tile.x * TILE_N + lane * 8u;
     let from_a = base(1u, run);
     let from_b = base(2u, run);
-    var sums = first_rows(from_b, left, right);
-    for (var k = 0u; k < params.size.z; k += 4u) {
-        let l = block_of_b(from_b, k, left);
-        let r = block_of_b(from_b, k, right);
-        sums = multiply_rows(sums, from_a, row, k, lane, l, r);
+    var sums = first_rows(from_b, col);
+    for (var k = 0u; k < params.size.z; k += 8u) {
+        sums = multiply_rows(sums, from_a, row, k, lane, block_of_b(from_b, k, col));
     }
-    store_rows(row, left, right, run, sums);
+    store_rows(row, col, run, sums);
 }
 
 // Four times as tall: what is loaded of B serves four times as many rows.
@@ -232,24 +250,22 @@ fn main(@builtin(workgroup_id) tile: vec3<u32>, @builtin(subgroup_invocation_id)
 fn tall(@builtin(workgroup_id) tile: vec3<u32>, @builtin(subgroup_invocation_id) lane: u32) {
     let run = tile.z;
     let row = tile.y * TALL_M;
-    let left = tile.x * TILE_N + lane * 4u;
-    let right = left + TILE_N / 2u;
+    let col = tile.x * TILE_N + lane * 8u;
     let from_a = base(1u, run);
     let from_b = base(2u, run);
-    var s0 = first_rows(from_b, left, right);
+    var s0 = first_rows(from_b, col);
     var s1 = s0;
     var s2 = s0;
     var s3 = s0;
-    for (var k = 0u; k < params.size.z; k += 4u) {
-        let l = block_of_b(from_b, k, left);
-        let r = block_of_b(from_b, k, right);
-        s0 = multiply_rows(s0, from_a, row, k, lane, l, r);
-        s1 = multiply_rows(s1, from_a, row + TILE_M, k, lane, l, r);
-        s2 = multiply_rows(s2, from_a, row + 2u * TILE_M, k, lane, l, r);
-        s3 = multiply_rows(s3, from_a, row + 3u * TILE_M, k, lane, l, r);
+    for (var k = 0u; k < params.size.z; k += 8u) {
+        let y = block_of_b(from_b, k, col);
+        s0 = multiply_rows(s0, from_a, row, k, lane, y);
+        s1 = multiply_rows(s1, from_a, row + TILE_M, k, lane, y);
+        s2 = multiply_rows(s2, from_a, row + 2u * TILE_M, k, lane, y);
+        s3 = multiply_rows(s3, from_a, row + 3u * TILE_M, k, lane, y);
     }
-    store_rows(row, left, right, run, s0);
-    store_rows(row + TILE_M, left, right, run, s1);
-    store_rows(row + 2u * TILE_M, left, right, run, s2);
-    store_rows(row + 3u * TILE_M, left, right, run, s3);
+    store_rows(row, col, run, s0);
+    store_rows(row + TILE_M, col, run, s1);
+    store_rows(row + 2u * TILE_M, col, run, s2);
+    store_rows(row + 3u * TILE_M, col, run, s3);
 }

@@ -33,18 +33,23 @@ fn load(product: &MatMul, variant: Variant, adapter: &Traits, inputs: &[View]) -
     }
     let stored_m = if product.ones == Ones::Row { product.m - 1 } else { product.m };
     let rows = [if product.ta { stored_m } else { product.k }, if product.tb { product.k } else { product.n }];
+    let mut any_wide = false;
     for (i, operand) in ['a', 'b'].into_iter().enumerate() {
         if is_wide(&inputs[i], rows[i]) && !(i == 0 && product.bytes) {
-            text = with_load(&text, operand, "wide", "vec2<u64>");
+            text = with_load(&text, operand, "wide", "vec4<u64>");
+            any_wide = true;
         }
+    }
+    if any_wide {
+        text.push_str(&block(variant.source(), "wide"));
     }
     text
 }
 
-/// Whether an operand whose stored rows have `row` elements can be loaded four elements at a time. (Runs
+/// Whether an operand whose stored rows have `row` elements can be loaded eight elements at a time. (Runs
 /// lie a multiple of 64 elements apart.)
 fn is_wide(view: &View, row: usize) -> bool {
-    [view.offset, view.step.stride, row].iter().all(|n| n.is_multiple_of(4))
+    [view.offset, view.step.stride, row].iter().all(|n| n.is_multiple_of(8))
 }
 
 /// A number that the shader declares: it is the one place that says how large its tile is.

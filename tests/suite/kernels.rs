@@ -140,7 +140,7 @@ impl Twin for InVariant {
     }
 }
 
-/// Rows of any length from an odd element on, and rows that can be loaded four elements at a time.
+/// Rows of any length from an odd element on, and rows that can be loaded eight elements at a time.
 #[test]
 fn every_variant_of_matmul_equals_oracle() {
     let Some(Device::Gpu(gpu)) = adapter() else { return };
@@ -162,7 +162,7 @@ fn every_variant_of_matmul_equals_oracle() {
 
 #[test]
 fn matmul_equals_oracle_on_ragged_shapes() {
-    for (m, n, k) in [(1, 1, 1), (20, 10, 256), (3, 65, 7), (20, 33, 784), (25, 64, 4), (70, 20, 132)] {
+    for (m, n, k) in [(1, 1, 1), (20, 10, 256), (3, 65, 7), (20, 33, 784), (25, 64, 4), (70, 24, 136)] {
         for (ta, tb, ones) in FORMS {
             if ones == Ones::Row && m == 1 {
                 continue; // a stored operand would be empty
