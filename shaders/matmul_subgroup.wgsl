@@ -14,14 +14,14 @@
 // time into a register, and that is where most of the time goes; a broadcast from a fixed lane is one
 // shuffle. So the tile is as large as twenty rows, the usual batch, can fill, and four times as tall
 // where there are more rows; operands are loaded in words of 64 bits where they are aligned; and there
-// is no workgroup memory, no barrier and no branch in the loop. Indices are clamped to the operand, what lies past the end of k is 0, and only
-// the last store asks what is inside C.
+// is no workgroup memory, no barrier and no branch in the loop. Indices are clamped to the operand,
+// what lies past the end of k is 0 in B at least, and only the last store asks what is inside C.
 //
 // A broadcast names lanes 0 to 7 only, so any subgroup of eight or more lanes computes the same.
 // Grid: x column tiles, y row tiles, z runs; any m, n, k and offset.
 //
 // Loading: scalars, always right. Images: bytes of [m, k] as x / 255, four to a word, k a multiple of
-// 8, not TA. Wide, operand by operand: array<vec4<u64>>, two floats a word, where the adapter has
+// 4, not TA. Wide, operand by operand: array<vec4<u64>>, two floats a word, where the adapter has
 // 64-bit integers and the view's offset, its run and step strides and the length of its stored rows
 // (A: k, TA: columns stored; B: n, TB: k) are all multiples of 8.
 // Launched, costed and held to its oracle by kernels/src/matmul.rs.

@@ -30,13 +30,7 @@ impl Describe for CountCorrect {
     }
     fn shader(&self, _: &Traits, _: &[View]) -> Shader {
         let source = include_str!("../../shaders/count_correct.wgsl").into();
-        Shader {
-            source,
-            entry: "main",
-            constants: vec![],
-            size: vec![self.rows as u32, self.classes as u32],
-            groups: [1, 1],
-        }
+        Shader::new(source, vec![self.rows as u32, self.classes as u32], [1, 1])
     }
 }
 

@@ -31,7 +31,7 @@ impl Describe for CrossEntropy {
     fn shader(&self, _: &Traits, _: &[View]) -> Shader {
         let source = include_str!("../../shaders/cross_entropy.wgsl").into();
         let size = vec![self.rows as u32, self.classes as u32];
-        Shader { source, entry: "main", constants: vec![], size, groups: spread_groups(self.rows.div_ceil(64)) }
+        Shader::new(source, size, spread_groups(self.rows.div_ceil(64)))
     }
 }
 

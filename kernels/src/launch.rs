@@ -120,15 +120,14 @@ pub struct Shader {
 }
 
 impl Shader {
+    /// A shader without constants whose entry point is `main`.
+    pub fn new(source: Cow<'static, str>, size: Vec<u32>, groups: [u32; 2]) -> Shader {
+        Shader { source, entry: "main", constants: vec![], size, groups }
+    }
+
     /// A shader with one thread an element, 256 a workgroup, for `elements` elements.
     pub fn per_element(source: &'static str, size: Vec<u32>, elements: usize) -> Shader {
-        Shader {
-            source: source.into(),
-            entry: "main",
-            constants: vec![],
-            size,
-            groups: spread_groups(elements.div_ceil(256)),
-        }
+        Shader::new(source.into(), size, spread_groups(elements.div_ceil(256)))
     }
 }
 

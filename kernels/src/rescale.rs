@@ -29,13 +29,7 @@ impl Describe for Rescale {
     }
     fn shader(&self, _: &Traits, _: &[View]) -> Shader {
         let source = include_str!("../../shaders/rescale.wgsl").into();
-        Shader {
-            source,
-            entry: "main",
-            constants: vec![],
-            size: vec![self.rows as u32, self.width as u32],
-            groups: spread_groups(self.rows),
-        }
+        Shader::new(source, vec![self.rows as u32, self.width as u32], spread_groups(self.rows))
     }
 }
 

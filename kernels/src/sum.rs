@@ -36,7 +36,7 @@ impl Describe for Sum {
         let size = vec![self.outer as u32, self.mid as u32, self.inner as u32];
         if self.inner == 1 && self.mid >= WIDE {
             let source = include_str!("../../shaders/sum_wide.wgsl").into();
-            return Shader { source, entry: "main", constants: vec![], size, groups: spread_groups(self.outer) };
+            return Shader::new(source, size, spread_groups(self.outer));
         }
         Shader::per_element(include_str!("../../shaders/sum.wgsl"), size, self.elements())
     }

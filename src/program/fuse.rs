@@ -49,7 +49,7 @@ struct Fusion<'a> {
 
 /// Whether the node passes its elements on unchanged, in order.
 fn transparent(op: Op) -> bool {
-    matches!(op, Op::Reshape | Op::Detach)
+    matches!(op, Op::Reshape)
 }
 
 /// Whether it may be computed again wherever it is read.

@@ -51,7 +51,7 @@ fn add_detached_roots(nodes: &[Node], roots: &mut Vec<usize>) {
 }
 
 fn behind(nodes: &[Node], mut id: usize) -> usize {
-    while matches!(nodes[id].op, Op::Reshape | Op::Detach) {
+    while matches!(nodes[id].op, Op::Reshape) {
         id = nodes[id].inputs[0];
     }
     id
@@ -72,7 +72,7 @@ impl Planner<'_> {
     fn holder(&self, id: usize) -> (usize, usize) {
         let node = &self.nodes[id];
         match node.op {
-            Op::Reshape | Op::Detach => self.holder(node.inputs[0]),
+            Op::Reshape => self.holder(node.inputs[0]),
             Op::Slice { offset } => {
                 let (holder, at) = self.holder(node.inputs[0]);
                 (holder, at + offset)
@@ -127,7 +127,7 @@ impl Planner<'_> {
     /// The concatenation behind views, else the node itself.
     fn whole_of(&self, id: usize) -> usize {
         match self.nodes[id].op {
-            Op::Reshape | Op::Detach | Op::Slice { .. } => self.whole_of(self.nodes[id].inputs[0]),
+            Op::Reshape | Op::Slice { .. } => self.whole_of(self.nodes[id].inputs[0]),
             _ => id,
         }
     }

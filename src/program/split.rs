@@ -3,7 +3,7 @@
 //! Parameters are one vector, and their gradient joins the layers' gradients. Elementwise work on it (a
 //! step, a look-ahead) is split here into work on the parts, which can then end in the very kernels that
 //! compute them. And a factor that is the same everywhere leaves a product's operand for its result,
-//! where the result is smaller.
+//! unless the result is far larger.
 
 use crate::autodiff::{Op, Tape, Var};
 use hindsight_kernels::{Binary, BufferId, Ones, Unary, View};
