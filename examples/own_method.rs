@@ -3,9 +3,9 @@
 use hindsight::autodiff::Tape;
 use hindsight::data::benchmarks;
 use hindsight::device::Device;
-use hindsight::experiment::Settings;
 use hindsight::methods::{BatchStream, Lab, Learner, Method};
 use hindsight::program::Program;
+use hindsight::settings::{RunSpec, Settings};
 
 struct WeightDecay;
 
@@ -29,7 +29,7 @@ impl Method for WeightDecay {
         let tape = Tape::new();
         let theta = tape.load(&lab.theta);
         let loss = lab.loss(theta, &lab.batch(&tape, &stream)) + theta.squared().total() * 1e-4;
-        tape.assign(&lab.theta, theta - tape.grad(loss, theta).scaled(tape.load(&lab.rate)));
+        tape.assign(&lab.theta, theta - tape.grad(loss, theta).scaled(lab.rate(&tape)));
         tape.assign_row(&lab.losses, loss);
         Box::new(Work { step: lab.session.compile(&tape), stream })
     }
@@ -50,7 +50,7 @@ impl Learner for Work {
 fn an_own_method_learns() {
     let settings = Settings { tasks: 2, images_per_task: 500, test_images: 1000, ..Settings::default() };
     let benchmark = benchmarks::find("permuted-mnist").expect("it is registered");
-    let mut lab = Lab::new(&Device::Cpu, benchmark, &settings, &[0, 1]);
+    let mut lab = Lab::new(&Device::Cpu, benchmark, &RunSpec::seeds(&settings, &[0, 1]));
     let mut learner = WeightDecay.start(&mut lab);
     for task in 0..settings.tasks {
         learner.learn(&mut lab, task);

@@ -2,8 +2,8 @@
 //!
 //! From the bottom: [`hindsight_kernels`] launches WGSL; [`autodiff`] records computations and
 //! differentiates them to any order; [`program`] compiles a recording into launches and replays it;
-//! [`nn`], [`data`], [`memory`] and [`methods`] are the benchmark; [`experiment`] is the protocol and
-//! [`report`] what comes of it.
+//! [`nn`], [`data`], [`memory`] and [`methods`] are the benchmark, [`settings`] what may be set of it;
+//! [`experiment`] is the protocol and [`report`] what comes of it.
 
 pub mod autodiff;
 pub mod data;
@@ -16,3 +16,4 @@ pub mod nn;
 pub mod program;
 pub mod random;
 pub mod report;
+pub mod settings;

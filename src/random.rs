@@ -24,6 +24,8 @@ pub enum Stream {
     Anchors,
     /// Variational noise.
     Noise,
+    /// Angles of rotated tasks.
+    Angles,
 }
 
 impl Stream {
@@ -36,6 +38,7 @@ impl Stream {
             Self::Memory => "memory",
             Self::Anchors => "anchors",
             Self::Noise => "noise",
+            Self::Angles => "angles",
         }
     }
 }

@@ -4,7 +4,8 @@ use super::names;
 use clap::Args;
 use clap::builder::RangedU64ValueParser;
 use hindsight::device::DeviceChoice;
-use hindsight::experiment::{AnchorKind, Preset, Settings};
+use hindsight::methods;
+use hindsight::settings::{AnchorKind, Angles, Preset, Settings};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
@@ -53,29 +54,37 @@ pub struct RunArgs {
     #[arg(long, value_name = "M", default_value_t = defaults().memory_per_class, value_parser = count(1..=1000), help_heading = "The protocol")]
     pub memory: usize,
 
-    /// Learning rate, alpha (App. C, MNIST: 0.1)
-    #[arg(long, value_name = "ALPHA", default_value_t = defaults().rate, value_parser = positive, allow_negative_numbers = true, help_heading = "Hyper-parameters")]
-    pub rate: f64,
+    /// Rotated MNIST: how tasks get their angles
+    #[arg(long, value_name = "HOW", default_value_t = defaults().angles, value_parser = names::angles(), help_heading = "The protocol")]
+    pub angles: Angles,
 
-    /// HAL: weight of keeping the anchors' outputs, lambda (App. C, MNIST: 0.1)
-    #[arg(long, default_value_t = defaults().lambda, value_parser = not_negative, allow_negative_numbers = true, help_heading = "Hyper-parameters")]
-    pub lambda: f64,
+    /// Learning rate, alpha (App. C, MNIST: 0.1; MER 0.03)
+    #[arg(long, value_name = "ALPHA", value_parser = positive, allow_negative_numbers = true, help_heading = "Hyper-parameters")]
+    pub rate: Option<f64>,
 
-    /// HAL: weight of the mean embedding in the anchor search, gamma (App. C, MNIST: 0.1)
-    #[arg(long, default_value_t = defaults().gamma, value_parser = not_negative, allow_negative_numbers = true, help_heading = "Hyper-parameters")]
-    pub gamma: f64,
+    /// Examples of the memory in a batch (paper, Experiments: 10; A-GEM 256)
+    #[arg(long, value_name = "N", value_parser = count(1..=10_000), allow_negative_numbers = true, help_heading = "Hyper-parameters")]
+    pub memory_batch: Option<usize>,
 
-    /// HAL: decay rate of the mean embedding, beta (App. C: 0.5)
-    #[arg(long, default_value_t = defaults().beta, value_parser = decay, allow_negative_numbers = true, help_heading = "Hyper-parameters")]
-    pub beta: f64,
+    /// HAL: weight of keeping the anchors' outputs (App. C, MNIST: 0.1); EWC: weight of the penalty (10)
+    #[arg(long, value_parser = not_negative, allow_negative_numbers = true, help_heading = "Hyper-parameters")]
+    pub lambda: Option<f64>,
+
+    /// HAL: weight of the mean embedding in the anchor search (App. C, MNIST: 0.1)
+    #[arg(long, value_parser = not_negative, allow_negative_numbers = true, help_heading = "Hyper-parameters")]
+    pub gamma: Option<f64>,
+
+    /// HAL: decay rate of the mean embedding (App. C: 0.5)
+    #[arg(long, value_parser = decay, allow_negative_numbers = true, help_heading = "Hyper-parameters")]
+    pub beta: Option<f64>,
 
     /// HAL: gradient steps to learn an anchor, k (App. C: 100)
-    #[arg(long, value_name = "K", default_value_t = defaults().anchor_steps, value_parser = count(0..=100_000), help_heading = "Hyper-parameters")]
-    pub anchor_steps: usize,
+    #[arg(long, value_name = "K", value_parser = count(0..=100_000), allow_negative_numbers = true, help_heading = "Hyper-parameters")]
+    pub anchor_steps: Option<usize>,
 
     /// HAL: replay steps that the anchor search looks ahead, with preset official (released code: 50)
-    #[arg(long, value_name = "N", default_value_t = defaults().finetune_steps, value_parser = count(0..=100_000), help_heading = "Hyper-parameters")]
-    pub finetune_steps: usize,
+    #[arg(long, value_name = "N", value_parser = count(0..=100_000), allow_negative_numbers = true, help_heading = "Hyper-parameters")]
+    pub finetune_steps: Option<usize>,
 
     /// HAL: stop the gradient at the look-ahead parameters (off in the paper, Eq. 5)
     #[arg(long, help_heading = "Hyper-parameters")]
@@ -84,6 +93,34 @@ pub struct RunArgs {
     /// HAL: what is anchored
     #[arg(long, value_name = "KIND", default_value_t = defaults().anchors, value_parser = names::anchors(), help_heading = "Hyper-parameters")]
     pub anchors: AnchorKind,
+
+    /// EWC: mini-batches whose squared gradients make one update of the Fisher information (released code: 10)
+    #[arg(long, value_name = "N", value_parser = count(1..=100_000), allow_negative_numbers = true, help_heading = "Hyper-parameters")]
+    pub fisher_batches: Option<usize>,
+
+    /// MER: how far a batch moves the parameters towards where its steps led (App. C: 0.1)
+    #[arg(long, value_parser = positive, allow_negative_numbers = true, help_heading = "Hyper-parameters")]
+    pub interpolation: Option<f64>,
+
+    /// MER: how many times the learning rate the current batch gets (App. C, MNIST: 10)
+    #[arg(long, value_parser = positive, allow_negative_numbers = true, help_heading = "Hyper-parameters")]
+    pub multiplier: Option<f64>,
+
+    /// MIR: examples of the memory among which the batch is chosen (its released code: 50)
+    #[arg(long, value_name = "N", value_parser = count(1..=10_000), allow_negative_numbers = true, help_heading = "Hyper-parameters")]
+    pub candidates: Option<usize>,
+
+    /// VCL: draws of the weights a training step (its released code: 10)
+    #[arg(long, value_name = "N", value_parser = count(1..=1000), allow_negative_numbers = true, help_heading = "Hyper-parameters")]
+    pub samples: Option<usize>,
+
+    /// VCL: draws of the weights that predictions are averaged over (10; its released code: 100)
+    #[arg(long, value_name = "N", value_parser = count(1..=1000), allow_negative_numbers = true, help_heading = "Hyper-parameters")]
+    pub test_samples: Option<usize>,
+
+    /// Multitask: passes over the data of all tasks (1)
+    #[arg(long, value_name = "N", value_parser = count(1..=1000), allow_negative_numbers = true, help_heading = "Hyper-parameters")]
+    pub epochs: Option<usize>,
 
     /// auto (a hardware GPU, else cpu), gpu, cpu, or an index or part of a name from `hindsight devices`
     #[arg(long, default_value = "auto", help_heading = "Where")]
@@ -103,22 +140,34 @@ pub struct RunArgs {
 }
 
 impl RunArgs {
-    pub fn settings(&self) -> Settings {
+    /// What a method is run with: the paper's values for it, but for what the flags say.
+    pub fn settings(&self, method: &str) -> Settings {
+        let method = methods::find(method).expect("the command line lets only registered ones pass");
+        let paper = methods::paper_settings(method);
         Settings {
             preset: self.preset,
             first_order: self.first_order,
             anchors: self.anchors,
-            rate: self.rate,
-            lambda: self.lambda,
-            gamma: self.gamma,
-            beta: self.beta,
-            anchor_steps: self.anchor_steps,
-            finetune_steps: self.finetune_steps,
+            rate: self.rate.unwrap_or(paper.rate),
+            lambda: self.lambda.unwrap_or(paper.lambda),
+            gamma: self.gamma.unwrap_or(paper.gamma),
+            beta: self.beta.unwrap_or(paper.beta),
+            anchor_steps: self.anchor_steps.unwrap_or(paper.anchor_steps),
+            finetune_steps: self.finetune_steps.unwrap_or(paper.finetune_steps),
+            fisher_batches: self.fisher_batches.unwrap_or(paper.fisher_batches),
+            interpolation: self.interpolation.unwrap_or(paper.interpolation),
+            multiplier: self.multiplier.unwrap_or(paper.multiplier),
+            candidates: self.candidates.unwrap_or(paper.candidates),
+            samples: self.samples.unwrap_or(paper.samples),
+            test_samples: self.test_samples.unwrap_or(paper.test_samples),
+            epochs: self.epochs.unwrap_or(paper.epochs),
+            memory_batch: self.memory_batch.unwrap_or(paper.memory_batch),
             memory_per_class: self.memory,
             tasks: self.tasks,
             images_per_task: self.images,
             test_images: self.test_images,
-            ..defaults()
+            angles: self.angles,
+            ..paper
         }
     }
 

@@ -2,7 +2,7 @@
 //! and the programs agree; clap suggests the nearest name for a mistyped one.
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
-use hindsight::experiment::{AnchorKind, Preset};
+use hindsight::settings::{AnchorKind, Angles, Preset};
 use hindsight::{data::benchmarks, methods};
 
 /// A parser of one of `choices`: its name, what it means, its value.
@@ -37,5 +37,13 @@ pub fn anchors() -> impl TypedValueParser<Value = AnchorKind> {
         ("real", "The last real image of each class (Table 4)", AnchorKind::Real),
         ("mean", "The running mean image of each class", AnchorKind::Mean),
         ("oracle", "Learned against a model that has seen the future tasks (Table 3)", AnchorKind::Oracle),
+    ])
+}
+
+pub fn angles() -> impl TypedValueParser<Value = Angles> {
+    one_of(vec![
+        ("sorted", "One in each of T equal parts of 0 to 180 degrees, growing (the paper's)", Angles::Sorted),
+        ("shuffled", "Those, in an order of the seed's own: a much easier stream", Angles::Shuffled),
+        ("uniform", "Anywhere in 0 to 180 degrees, the seed's own", Angles::Uniform),
     ])
 }

@@ -9,16 +9,17 @@ use super::{CliError, interrupt, print};
 use clap::CommandFactory;
 use hindsight::data::benchmarks::{self, Benchmark};
 use hindsight::device::{self, Device};
-use hindsight::experiment::{self, Experiment, ExperimentError, RunRecord};
+use hindsight::experiment::{self, Experiment, ExperimentError, FinishedRun};
 use hindsight::report::manifest::DeviceRecord;
 use hindsight::report::{FolderError, Manifest, Results, RunFolder, divergences, table, time};
+use hindsight::settings::RunSpec;
 use std::time::SystemTime;
 
 /// One `hindsight run`: where it writes, and what has finished so far.
 struct Session<'a> {
     args: &'a RunArgs,
     folder: RunFolder,
-    permutations: serde_json::Value,
+    tasks: serde_json::Value,
     results: Results,
     live: Live,
 }
@@ -55,7 +56,7 @@ impl<'a> Session<'a> {
         Self {
             args,
             folder,
-            permutations: benchmark.permutations(&args.settings(), &args.seeds()),
+            tasks: benchmark.describe_tasks(&args.settings(args.method[0]), &args.seeds()),
             results: Results::new(manifest(args, benchmark, device, started), Vec::new()),
             live,
         }
@@ -64,11 +65,7 @@ impl<'a> Session<'a> {
     fn train_all(&mut self, device: &Device) -> Result<(), ExperimentError> {
         for method in &self.args.method {
             match self.train(method, device) {
-                Ok(records) => self.results.runs.extend(records),
-                Err(ExperimentError::Interrupted { mut finished }) => {
-                    self.results.runs.append(&mut finished);
-                    return Err(ExperimentError::Interrupted { finished });
-                }
+                Ok(runs) => self.results.runs.extend(runs.into_iter().map(|run| run.record)),
                 Err(error) => return Err(error),
             }
             if let Err(error) = self.save() {
@@ -78,12 +75,11 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    fn train(&mut self, method: &str, device: &Device) -> Result<Vec<RunRecord>, ExperimentError> {
+    fn train(&mut self, method: &str, device: &Device) -> Result<Vec<FinishedRun>, ExperimentError> {
         let experiment = Experiment {
             benchmark: self.args.benchmark.into(),
             method: method.into(),
-            settings: self.args.settings(),
-            seeds: self.args.seeds(),
+            runs: RunSpec::seeds(&self.args.settings(method), &self.args.seeds()),
         };
         experiment::run(&experiment, device, &mut self.live)
     }
@@ -93,7 +89,7 @@ impl<'a> Session<'a> {
         if self.results.runs.is_empty() {
             return Ok(());
         }
-        self.folder.save(&self.results, &self.permutations)
+        self.folder.save(&self.results, &self.tasks)
     }
 
     /// Prints the table and saves; where that fails, prints the results themselves.
@@ -129,7 +125,7 @@ impl<'a> Session<'a> {
         }
         let folder = written.then(|| self.folder.path().to_owned());
         match error {
-            ExperimentError::Interrupted { .. } => CliError::Interrupted { finished: self.results.runs.len(), folder },
+            ExperimentError::Interrupted => CliError::Interrupted { finished: self.results.runs.len(), folder },
             source => CliError::Experiment { source, finished: self.results.runs.len(), folder },
         }
     }
@@ -148,7 +144,7 @@ fn manifest(args: &RunArgs, benchmark: &dyn Benchmark, device: &Device, started:
         benchmark: args.benchmark.into(),
         methods: args.method.iter().map(|&name| name.into()).collect(),
         seeds: args.seeds(),
-        settings: args.settings(),
+        settings: args.method.iter().map(|&name| (name.into(), args.settings(name))).collect(),
         device: DeviceRecord {
             taken: device.describe().to_string(),
             adapter: device.adapter_name().to_string(),

@@ -1,7 +1,10 @@
 //! The registry of benchmarks.
 
-use super::{mnist::Mnist, permuted_mnist};
-use crate::experiment::Settings;
+use super::mnist::Mnist;
+use super::permuted_mnist::PermutedMnist;
+use super::rotated_mnist::RotatedMnist;
+use super::stream::TaskPlan;
+use crate::settings::Settings;
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
@@ -13,49 +16,34 @@ pub trait Benchmark: Sync {
     fn title(&self) -> &'static str;
     /// One line.
     fn summary(&self) -> &'static str;
-    /// MD5 sums of the files it stands on.
-    fn checksums(&self) -> BTreeMap<String, String>;
-    /// For the manifest: each seed's pixel maps, a list a task.
-    fn permutations(&self, settings: &Settings, seeds: &[u64]) -> serde_json::Value;
+    /// A seed's tasks, in order: those of `settings.task_set`.
+    ///
+    /// # Panics
+    /// If a task asks for more than the 55,000 images there are to draw from.
+    fn stream(&self, settings: &Settings, seed: u64) -> Vec<TaskPlan>;
+
     /// The images and labels.
-    fn data(&self) -> &'static Mnist;
-    /// A seed's evaluation tasks, in order.
-    fn stream(&self, settings: &Settings, seed: u64) -> Vec<permuted_mnist::TaskPlan>;
-}
-
-struct PermutedMnist;
-
-impl Benchmark for PermutedMnist {
-    fn name(&self) -> &'static str {
-        "permuted-mnist"
-    }
-    fn title(&self) -> &'static str {
-        "Permuted MNIST"
-    }
-    fn summary(&self) -> &'static str {
-        "one fixed shuffle of the pixels a task, ten classes"
-    }
-    fn checksums(&self) -> BTreeMap<String, String> {
-        self.data().checksums().iter().map(|c| (c.file.to_string(), format!("md5:{}", c.md5))).collect()
-    }
-    fn permutations(&self, settings: &Settings, seeds: &[u64]) -> serde_json::Value {
-        let maps = |seed| {
-            self.stream(settings, seed).into_iter().map(|task| task.map.into()).collect::<Vec<serde_json::Value>>()
-        };
-        seeds.iter().map(|&seed| (seed.to_string(), maps(seed).into())).collect::<serde_json::Map<_, _>>().into()
-    }
     fn data(&self) -> &'static Mnist {
         static DATA: OnceLock<Mnist> = OnceLock::new();
         DATA.get_or_init(Mnist::built_in)
     }
-    fn stream(&self, settings: &Settings, seed: u64) -> Vec<permuted_mnist::TaskPlan> {
-        permuted_mnist::stream(seed, settings.tasks, settings.images_per_task)
+
+    /// MD5 sums of the files it stands on.
+    fn checksums(&self) -> BTreeMap<String, String> {
+        self.data().checksums().iter().map(|c| (c.file.to_string(), format!("md5:{}", c.md5))).collect()
+    }
+
+    /// For the manifest: what makes each seed's tasks what they are, a list a seed.
+    fn describe_tasks(&self, settings: &Settings, seeds: &[u64]) -> serde_json::Value {
+        let tasks =
+            |seed| self.stream(settings, seed).into_iter().map(|task| task.about).collect::<Vec<serde_json::Value>>();
+        seeds.iter().map(|&seed| (seed.to_string(), tasks(seed).into())).collect::<serde_json::Map<_, _>>().into()
     }
 }
 
 /// All benchmarks.
 pub fn registry() -> &'static [&'static dyn Benchmark] {
-    &[&PermutedMnist]
+    &[&PermutedMnist, &RotatedMnist]
 }
 
 /// The benchmark of that name.

@@ -6,6 +6,8 @@ pub mod benchmarks;
 pub mod idx;
 pub mod mnist;
 pub mod permuted_mnist;
+pub mod rotated_mnist;
+pub mod stream;
 
 use std::path::PathBuf;
 

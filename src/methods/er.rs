@@ -37,7 +37,7 @@ impl Sgd {
         let tape = Tape::new();
         let theta = tape.load(&lab.theta);
         let loss = lab.loss(theta, &lab.batch(&tape, &stream));
-        let rate = tape.load(&lab.rate);
+        let rate = lab.rate(&tape);
         tape.assign(&lab.theta, theta - tape.grad(loss, theta).scaled(rate));
         tape.assign_row(&lab.losses, loss);
         Sgd { step: lab.session.compile(&tape), stream, replayed }

@@ -1,52 +1,46 @@
 //! What every method works with: the runs' parameters, the stream of tasks as index streams on the
 //! device, the episodic memory, and the test.
 
+use super::test::{Test, TestImages};
 use crate::autodiff::{Stored, Tape, Var};
 use crate::data::benchmarks::Benchmark;
-use crate::data::permuted_mnist::{TaskPlan, inverse};
-use crate::experiment::Settings;
+use crate::data::stream::TaskPlan;
 use crate::memory::{Example, RingBuffer};
 use crate::nn::Mlp;
-use crate::program::{Program, Session};
+use crate::program::Session;
 use crate::random::{Generator, Stream, generator};
+use crate::settings::{Knob, RunSpec, Settings};
 use hindsight_kernels::Device;
 
-/// Runs in lock-step, one a seed, on one device.
+/// Runs in lock-step on one device, that differ in their seeds and in the settings that are [`Knob`]s.
 pub struct Lab {
     /// Buffers and replay.
     pub session: Session,
-    /// Hyper-parameters.
+    /// What all runs have in common; the knobs are the first run's.
     pub settings: Settings,
     /// The model.
     pub model: Mlp,
     /// Parameters θ.
     pub theta: Stored,
-    /// Learning rate α, one number a run.
-    pub rate: Stored,
     /// The loss of each step of the task at hand.
     pub losses: Stored,
     /// Parameters after the last task, where an oracle knows them: one vector a run.
     pub future: Option<Vec<Vec<f64>>>,
+    pub(super) test_images: TestImages,
+    knobs: Vec<Stored>,
     images: Stored,
     maps: Stored,
     labels: &'static [u8],
     runs: Vec<Run>,
-    test: Test,
+    test: Option<Test>,
 }
 
 /// What the host keeps of a run.
 struct Run {
-    seed: u64,
+    spec: RunSpec,
     plan: Vec<TaskPlan>,
     memory: RingBuffer,
     draws: Generator,
-}
-
-struct Test {
-    program: Program,
-    counts: Stored,
-    images: usize,
-    chunks: usize,
 }
 
 /// Index streams from which a step's batch is read, row by row.
@@ -78,41 +72,50 @@ pub struct Batch<'t> {
 const CLASSES: usize = 10;
 
 impl Lab {
-    /// Loads data, initialises parameters, compiles the test.
-    pub fn new(device: &Device, benchmark: &dyn Benchmark, settings: &Settings, seeds: &[u64]) -> Lab {
+    /// Loads data, initialises parameters.
+    ///
+    /// # Panics
+    /// If the runs' settings differ in more than their knobs.
+    pub fn new(device: &Device, benchmark: &dyn Benchmark, specs: &[RunSpec]) -> Lab {
+        let settings = &specs[0].settings;
+        let common = |spec: &RunSpec| spec.settings.without_knobs() == settings.without_knobs();
+        assert!(specs.iter().all(common), "runs of one program may differ in seeds and knobs only");
         let data = benchmark.data();
         let model = Mlp::mnist();
         let pixels = model.units[0];
-        let mut session = Session::new(device, seeds.len());
+        let mut session = Session::new(device, specs.len());
         let images =
             session.images("training images", 1, &[data.train_images.len() / pixels, pixels], &data.train_images);
         let maps = session.indices("pixel maps", 1, &[settings.tasks, pixels]);
         let theta = session.state("theta", &[model.parameters()]);
-        let rate = session.state("rate", &[]);
+        let knobs: Vec<Stored> = Knob::ALL.iter().map(|knob| session.state(&knob.to_string(), &[])).collect();
         let losses = session.rows("losses", settings.steps(), &[]);
-        let plans: Vec<_> = seeds.iter().map(|&seed| benchmark.stream(settings, seed)).collect();
-        let test = Test::new(&mut session, &model, &theta, benchmark, settings, &plans);
+        let plans: Vec<_> = specs.iter().map(|spec| benchmark.stream(settings, spec.seed)).collect();
+        let test_images = TestImages::new(&mut session, benchmark, settings, &plans);
         let mut runs = Vec::new();
-        for (r, (&seed, plan)) in seeds.iter().zip(plans).enumerate() {
-            session.write(&theta, r, &model.initial(&mut generator(seed, Stream::Initialisation, 0)));
-            session.write(&rate, r, &[settings.rate]);
+        for (r, (spec, plan)) in specs.iter().zip(plans).enumerate() {
+            session.write(&theta, r, &model.initial(&mut generator(spec.seed, Stream::Initialisation, 0)));
+            for (stored, knob) in knobs.iter().zip(Knob::ALL) {
+                session.write(stored, r, &[spec.settings.get(knob)]);
+            }
             session.write_index(&maps, r, &plan.iter().flat_map(|t| t.map.iter().copied()).collect::<Vec<_>>());
             let memory = RingBuffer::new(settings.memory_per_class, CLASSES);
-            runs.push(Run { seed, plan, memory, draws: generator(seed, Stream::Memory, 0) });
+            runs.push(Run { spec: spec.clone(), plan, memory, draws: generator(spec.seed, Stream::Memory, 0) });
         }
         Lab {
             session,
             settings: settings.clone(),
             model,
             theta,
-            rate,
             losses,
             future: None,
+            test_images,
+            knobs,
             images,
             maps,
             labels: &data.train_labels,
             runs,
-            test,
+            test: None,
         }
     }
 
@@ -128,7 +131,23 @@ impl Lab {
 
     /// A named random stream of a run.
     pub fn generator(&self, run: usize, stream: Stream, task: usize) -> Generator {
-        generator(self.runs[run].seed, stream, task as u64)
+        generator(self.runs[run].spec.seed, stream, task as u64)
+    }
+
+    /// A run's settings.
+    pub fn settings_of(&self, run: usize) -> &Settings {
+        &self.runs[run].spec.settings
+    }
+
+    /// A hyper-parameter as a step sees it: a single number, each run's own.
+    pub fn knob<'t>(&self, tape: &'t Tape, knob: Knob) -> Var<'t> {
+        let at = Knob::ALL.iter().position(|k| *k == knob).expect("it is one of all");
+        tape.load(&self.knobs[at])
+    }
+
+    /// Learning rate α as a step sees it.
+    pub fn rate<'t>(&self, tape: &'t Tape) -> Var<'t> {
+        self.knob(tape, Knob::Rate)
     }
 
     /// A stream of `rows` batches of `size`.
@@ -220,51 +239,16 @@ impl Lab {
         all.chunks(size).map(<[Example]>::to_vec).collect()
     }
 
-    /// Tests every run on every task. Waits for the device. One row a run, a fraction a task.
+    /// Tests the parameters θ of every run on every task. Waits for the device. One row a run, a fraction a
+    /// task.
     pub fn test(&mut self) -> Vec<Vec<f64>> {
-        let Test { program, counts, images, chunks } = &self.test;
-        let tasks = self.settings.tasks;
-        self.session.run_independent(program, 0..tasks * chunks);
-        let fraction = |counts: Vec<f64>| {
-            let right = |task: usize| counts.iter().skip(task).step_by(tasks).sum::<f64>();
-            (0..tasks).map(|task| right(task) / *images as f64).collect()
-        };
-        self.session.read(counts).into_iter().map(fraction).collect()
+        let test = self.test.take().unwrap_or_else(|| {
+            self.compile_test(|tape, batch| {
+                self.model.forward_unmapped(tape.load(&self.theta), batch.pictures, &batch.unmap).1
+            })
+        });
+        let accuracies = self.run_test(&test);
+        self.test = Some(test);
+        accuracies
     }
-}
-
-impl Test {
-    fn new(
-        session: &mut Session,
-        model: &Mlp,
-        theta: &Stored,
-        benchmark: &dyn Benchmark,
-        settings: &Settings,
-        plans: &[Vec<TaskPlan>],
-    ) -> Test {
-        let (data, pixels, tasks, images) = (benchmark.data(), model.units[0], settings.tasks, settings.test_images);
-        let chunk = chunk(images);
-        let chunks = images / chunk;
-        let labels: Vec<u32> = data.test_labels[..images].iter().map(|&l| l.into()).collect();
-        let pictures = session.images("test images", chunks, &[chunk, pixels], &data.test_images[..images * pixels]);
-        let labels = session.shared_indices("test labels", chunks, &[chunk], &labels);
-        let inverses = session.indices("inverse pixel maps", tasks, &[pixels + 1]);
-        let counts = session.rows("right answers", tasks * chunks, &[1]);
-        for (r, plan) in plans.iter().enumerate() {
-            let with_bias = |t: &TaskPlan| inverse(&t.map).into_iter().chain([pixels as u32]).collect::<Vec<_>>();
-            let rows: Vec<u32> = plan.iter().flat_map(with_bias).collect();
-            session.write_index(&inverses, r, &rows);
-        }
-        // Step s: chunk s / tasks of the images, task s % tasks.
-        let tape = Tape::new();
-        let (pictures, labels) = (tape.row_every(&pictures, tasks), tape.row_every(&labels, tasks));
-        let logits = model.logits_unmapped(tape.load(theta), pictures, tape.row(&inverses));
-        tape.assign_row(&counts, logits.count_correct(labels));
-        Test { program: session.compile(&tape), counts, images, chunks }
-    }
-}
-
-/// Images tested at a time: few enough for the hidden layers to stay in a core's cache, and a divisor.
-fn chunk(images: usize) -> usize {
-    (1..=images.min(1000)).rev().find(|c| images.is_multiple_of(*c)).unwrap_or(images)
 }

@@ -4,10 +4,14 @@ mod er;
 mod finetune;
 pub mod hal;
 mod lab;
+mod test;
 
 pub use lab::{Batch, BatchStream, Lab};
+pub use test::Test;
 
+use crate::autodiff::Stored;
 use crate::program::Program;
+use crate::settings::{Knob, Settings};
 
 /// A continual-learning method.
 pub trait Method: Sync {
@@ -17,17 +21,37 @@ pub trait Method: Sync {
     fn title(&self) -> &'static str;
     /// One line.
     fn summary(&self) -> &'static str;
+    /// Turns the defaults into the paper's values for this method, where they differ (Appendix C).
+    fn paper_settings(&self, _: &mut Settings) {}
+    /// The values of Appendix C among which its hyper-parameters are chosen.
+    fn grid(&self) -> Vec<(Knob, &'static [f64])> {
+        vec![(Knob::Rate, &RATES)]
+    }
     /// Makes its buffers and programs for a set of runs.
     fn start(&self, lab: &mut Lab) -> Box<dyn Learner>;
 }
+
+/// The learning rates of every grid in Appendix C.
+pub const RATES: [f64; 6] = [0.003, 0.01, 0.03, 0.1, 0.3, 1.0];
 
 /// A method at work on a set of runs.
 pub trait Learner {
     /// Learns task `task`, seen once. Hands work to the device and does not wait for it.
     fn learn(&mut self, lab: &mut Lab, task: usize);
 
+    /// Tests every run on every task, after task `task`. Waits for the device. One row a run, a fraction
+    /// a task.
+    fn test(&mut self, lab: &mut Lab, _task: usize) -> Vec<Vec<f64>> {
+        lab.test()
+    }
+
     /// The program of a training step, as it was last used.
     fn step(&self) -> &Program;
+
+    /// HAL's anchors: images `[tasks · classes, pixels]`, a task's classes side by side.
+    fn anchors(&self) -> Option<&Stored> {
+        None
+    }
 }
 
 /// All methods, in the order in which tables show them.
@@ -38,4 +62,11 @@ pub fn registry() -> &'static [&'static dyn Method] {
 /// The method of that name.
 pub fn find(name: &str) -> Option<&'static dyn Method> {
     registry().iter().copied().find(|m| m.name() == name)
+}
+
+/// The paper's settings for a method.
+pub fn paper_settings(method: &dyn Method) -> Settings {
+    let mut settings = Settings::default();
+    method.paper_settings(&mut settings);
+    settings
 }

@@ -58,13 +58,31 @@ impl Mlp {
         self.forward(theta, x).1
     }
 
-    /// Logits of images as they are, where the model was trained on images whose pixels a map moved.
-    /// `inverse [inputs + 1]` says for each pixel which row of the first layer it meets (the last: the
-    /// bias). To permute the weights once is cheaper than to permute every image, and the same.
-    pub fn logits_unmapped<'t>(&self, theta: Var<'t>, images: Var<'t>, inverse: Var<'t>) -> Var<'t> {
+    /// Features and logits of images as they are, where the model was trained on images whose pixels a
+    /// map moved. To move the weights once is cheaper than to move every image, and the same.
+    pub fn forward_unmapped<'t>(&self, theta: Var<'t>, images: Var<'t>, unmap: &Unmap<'t>) -> (Var<'t>, Var<'t>) {
         let mut layers = self.layers(theta);
-        layers[0] = layers[0].gather_rows(inverse);
-        forward(&layers, images).1
+        layers[0] = unmap.weights(layers[0]);
+        forward(&layers, images)
+    }
+}
+
+/// How a task's images came from the original ones, as the first layer's weights `[inputs + 1, units]`
+/// need it.
+pub struct Unmap<'t> {
+    /// For each original pixel (and the bias) a row of the weights that it meets, `[inputs + 1]`, and
+    /// 1 where it does and 0 where it does not; no mask where all do. A pixel shown twice meets two rows.
+    pub places: Vec<(Var<'t>, Option<Var<'t>>)>,
+}
+
+impl<'t> Unmap<'t> {
+    fn weights(&self, layer: Var<'t>) -> Var<'t> {
+        let units = layer.shape()[1];
+        let met = |(rows, mask): &(Var<'t>, Option<Var<'t>>)| {
+            let rows = layer.gather_rows(*rows);
+            mask.map_or(rows, |mask| rows * mask.spread(1, units))
+        };
+        self.places.iter().map(met).reduce(|a, b| a + b).expect("a pixel meets at least one row")
     }
 }
 

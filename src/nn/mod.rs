@@ -2,4 +2,4 @@
 
 mod mlp;
 
-pub use mlp::Mlp;
+pub use mlp::{Mlp, Unmap};

@@ -70,12 +70,12 @@ impl RunFolder {
         &self.path
     }
 
-    /// Writes everything: results, manifest with the permutations, matrices, picture.
+    /// Writes everything: results, manifest with what each task is, matrices, picture.
     ///
     /// Each file is written under another name and renamed when it is whole. It may be called
     /// again with more runs: what is finished is then safe while the rest goes on.
-    pub fn save(&self, results: &Results, permutations: &serde_json::Value) -> Result<(), FolderError> {
-        let manifest = FullManifest { manifest: &results.manifest, permutations };
+    pub fn save(&self, results: &Results, tasks: &serde_json::Value) -> Result<(), FolderError> {
+        let manifest = FullManifest { manifest: &results.manifest, tasks };
         self.write("results.json", &results.to_json())?;
         self.write("manifest.json", &json::to_text(&manifest))?;
         self.write("average-accuracy.svg", &average_accuracy_svg(&results.runs))?;

@@ -1,10 +1,10 @@
 //! The manifest: everything needed to say what a run was, and to run it again.
 
-use crate::experiment::Settings;
+use crate::settings::Settings;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// How an experiment came about. Written into `results.json`, and with the permutations in full
+/// How an experiment came about. Written into `results.json`, and with what each task is
 /// into `manifest.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
@@ -20,8 +20,8 @@ pub struct Manifest {
     pub methods: Vec<String>,
     /// The seeds asked for.
     pub seeds: Vec<u64>,
-    /// Every hyper-parameter.
-    pub settings: Settings,
+    /// Every hyper-parameter of each method.
+    pub settings: BTreeMap<String, Settings>,
     /// What computed it.
     pub device: DeviceRecord,
     /// Each file of the data set with its checksum.
@@ -44,5 +44,5 @@ pub struct DeviceRecord {
 pub(super) struct FullManifest<'a> {
     #[serde(flatten)]
     pub manifest: &'a Manifest,
-    pub permutations: &'a serde_json::Value,
+    pub tasks: &'a serde_json::Value,
 }

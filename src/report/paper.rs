@@ -4,7 +4,8 @@
 //! five), digit for digit. The two oracle rows of Table 1 are left out: they have no memory and
 //! no deviations, and no method here yet.
 
-use crate::experiment::{AnchorKind, RunRecord};
+use crate::experiment::RunRecord;
+use crate::settings::AnchorKind;
 
 /// One row of the paper's tables, as printed: accuracy in percent, forgetting as a fraction.
 #[derive(Clone, Copy, Debug, PartialEq)]

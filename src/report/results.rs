@@ -8,7 +8,7 @@ use crate::experiment::RunRecord;
 use serde::{Deserialize, Serialize};
 
 /// The version of the format. It grows when a reader of the last one would be misled.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;
 
 /// All of `results.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -1,7 +1,8 @@
 //! The final table: every method, its mean and deviation over seeds, and the paper's beside it.
 
 use super::{Spread, benchmark_title, by_method, method_title, paper};
-use crate::experiment::{AnchorKind, RunRecord, Settings};
+use crate::experiment::RunRecord;
+use crate::settings::{AnchorKind, Settings};
 use std::fmt::Write;
 
 const HEADER: [&str; 8] = ["Method", "Accuracy %", "paper", "differs", "Forgetting", "paper", "differs", "runs"];

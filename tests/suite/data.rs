@@ -5,10 +5,13 @@ use std::io::Write;
 use std::path::Path;
 
 use flate2::{Compression, write::GzEncoder};
+use hindsight::data::benchmarks;
 use hindsight::data::idx::{Idx, parse};
 use hindsight::data::mnist::{CLASSES, Checksum, Mnist, PIXELS, TEST_IMAGES, TRAIN_IMAGES};
-use hindsight::data::permuted_mnist::{HELD_OUT, inverse, stream, tuning_stream};
+use hindsight::data::rotated_mnist::{angles, rotation};
+use hindsight::data::stream::{BLANK, HELD_OUT, TaskPlan, shown_at};
 use hindsight::random::{Stream, generator};
+use hindsight::settings::{Angles, Settings, TaskSet};
 use proptest::prelude::*;
 
 /// An IDX file of 2 x 3 bytes.
@@ -30,6 +33,19 @@ fn complains(bytes: &[u8], parts: &[&str]) {
     for part in ["digits: expected", "found", "replace the file"].iter().chain(parts) {
         assert!(message.contains(part), "no {part:?} in {message:?}");
     }
+}
+
+fn plans(benchmark: &str, settings: &Settings, seed: u64) -> Vec<TaskPlan> {
+    benchmarks::find(benchmark).unwrap().stream(settings, seed)
+}
+
+fn sized(tasks: usize, images_per_task: usize, task_set: TaskSet) -> Settings {
+    Settings { tasks, images_per_task, task_set, ..Settings::default() }
+}
+
+/// The permuted tasks that a seed is evaluated on.
+fn stream(seed: u64, tasks: usize, images: usize) -> Vec<TaskPlan> {
+    plans("permuted-mnist", &sized(tasks, images, TaskSet::Evaluation), seed)
 }
 
 #[test]
@@ -191,7 +207,7 @@ fn the_first_task_is_permuted_too() {
 #[test]
 fn an_inverse_undoes_its_permutation() {
     let map = &stream(0, 1, 10)[0].map;
-    let inverse = inverse(map);
+    let inverse: Vec<u32> = shown_at(map).into_iter().map(|places| places[0]).collect();
     for p in 0..PIXELS {
         assert_eq!(inverse[map[p] as usize], p as u32);
         assert_eq!(map[inverse[p] as usize], p as u32);
@@ -211,7 +227,7 @@ fn a_task_draws_no_image_twice_and_none_of_the_held_out() {
 #[test]
 fn no_tuning_task_is_an_evaluation_task() {
     let evaluation = stream(0, 20, 10);
-    for tuning in tuning_stream(0, 10) {
+    for tuning in plans("permuted-mnist", &sized(3, 10, TaskSet::Tuning), 0) {
         assert!(evaluation.iter().all(|task| task.map != tuning.map && task.images != tuning.images));
     }
 }
@@ -235,4 +251,74 @@ fn a_seed_is_the_same_stream_in_later_versions() {
     assert_ne!(stream(1, 1, 4)[0].map, task.map);
     generator(0, Stream::Order, 3).next_u64();
     assert_eq!(stream(0, 1, 4)[0], *task);
+}
+
+/// A digit turned by the definition, pixel by pixel: counter-clockwise about the centre, rows growing
+/// downwards, each pixel the nearest original one.
+fn turned(image: &[u8], degrees: f64) -> Vec<u8> {
+    let turn = degrees * std::f64::consts::PI / 180.0;
+    let mut out = vec![0; 784];
+    for row in 0..28 {
+        for column in 0..28 {
+            // Right and up from the centre.
+            let (right, up) = (f64::from(column) - 13.5, 13.5 - f64::from(row));
+            let (length, angle) = (right.hypot(up), up.atan2(right) - turn);
+            let (from_column, from_row) = (13.5 + length * angle.cos(), 13.5 - length * angle.sin());
+            let (c, r) = ((from_column + 0.5).floor(), (from_row + 0.5).floor());
+            if (0.0..28.0).contains(&c) && (0.0..28.0).contains(&r) {
+                out[row as usize * 28 + column as usize] = image[r as usize * 28 + c as usize];
+            }
+        }
+    }
+    out
+}
+
+#[test]
+fn rotated_tasks_show_what_the_definition_of_a_rotation_shows() {
+    let data = benchmarks::find("rotated-mnist").unwrap().data();
+    for plan in plans("rotated-mnist", &sized(20, 10, TaskSet::Evaluation), 3) {
+        let degrees = plan.about["degrees"].as_f64().unwrap();
+        for &image in &plan.images {
+            let image = &data.train_images[image as usize * 784..][..784];
+            let shown: Vec<u8> = plan.map.iter().map(|&p| if p == BLANK { 0 } else { image[p as usize] }).collect();
+            assert_eq!(shown, turned(image, degrees), "{degrees} degrees");
+        }
+    }
+}
+
+#[test]
+fn a_quarter_turn_is_a_transposition() {
+    // The topmost row goes to the left column, read from the bottom up: counter-clockwise.
+    let map = rotation(90.0);
+    assert!((0..784).all(|p| map[p] as usize == (p % 28) * 28 + (27 - p / 28)));
+    assert!((0..784).all(|p| rotation(0.0)[p] as usize == p));
+}
+
+#[test]
+fn sorted_angles_grow_in_equal_parts_and_are_the_same_for_every_seed() {
+    let settings = sized(20, 10, TaskSet::Evaluation);
+    let found = angles(&settings, 0);
+    assert!(found.iter().enumerate().all(|(t, a)| (9.0 * t as f64..9.0 * (t + 1) as f64).contains(a)), "{found:?}");
+    assert_eq!(found, angles(&settings, 1));
+    let shuffled = |seed| angles(&Settings { angles: Angles::Shuffled, ..settings.clone() }, seed);
+    assert_ne!(shuffled(0), shuffled(1));
+    let mut sorted = shuffled(1);
+    sorted.sort_by(f64::total_cmp);
+    assert_eq!(sorted, found);
+    let uniform = |seed| angles(&Settings { angles: Angles::Uniform, ..settings.clone() }, seed);
+    assert!(uniform(0) != uniform(1) && uniform(0).iter().all(|a| (0.0..180.0).contains(a)));
+    assert!(angles(&sized(3, 10, TaskSet::Tuning), 0).iter().all(|a| !found.contains(a)));
+}
+
+#[test]
+fn every_shown_pixel_is_found_again_where_it_is_shown() {
+    for degrees in [0.0, 17.0, 45.0, 133.0] {
+        let map = rotation(degrees);
+        let places = shown_at(&map);
+        let shown = places.iter().flatten().filter(|at| **at != BLANK).count();
+        assert_eq!(shown, map.iter().filter(|p| **p != BLANK).count());
+        for (pixel, at) in places.iter().enumerate() {
+            assert!(at.iter().filter(|at| **at != BLANK).all(|&at| map[at as usize] as usize == pixel));
+        }
+    }
 }

@@ -2,12 +2,12 @@
 
 use hindsight::autodiff::Tape;
 use hindsight::device::{Device, DeviceChoice};
-use hindsight::experiment::Settings;
 use hindsight::methods::hal::{Anchoring, objective};
 use hindsight::methods::{self, Lab};
 use hindsight::nn::Mlp;
 use hindsight::program::Session;
 use hindsight::random::{Stream, generator};
+use hindsight::settings::{RunSpec, Settings};
 use std::sync::OnceLock;
 
 /// The adapter, software included; `None` (and a word about it) where there is none.
@@ -36,7 +36,7 @@ pub fn small() -> Settings {
 }
 
 pub fn lab(device: &Device, settings: &Settings, seeds: &[u64]) -> Lab {
-    Lab::new(device, hindsight::data::benchmarks::find("permuted-mnist").unwrap(), settings, seeds)
+    Lab::new(device, hindsight::data::benchmarks::find("permuted-mnist").unwrap(), &RunSpec::seeds(settings, seeds))
 }
 
 #[test]
@@ -75,8 +75,12 @@ fn first_gradient(device: &Device) -> Vec<f64> {
     let tape = Tape::new();
     let at = tape.load(&theta);
     let loss = model.logits(at, tape.load(&images)).cross_entropy(tape.load(&labels)).mean(0);
-    let anchoring =
-        Anchoring { points: tape.load(&anchors), weights: tape.constant(0.1, &[10]), lambda: 0.1, first_order: false };
+    let anchoring = Anchoring {
+        points: tape.load(&anchors),
+        weights: tape.constant(0.1, &[10]),
+        lambda: tape.constant(0.1, &[]),
+        first_order: false,
+    };
     let objective = objective(&model, at, loss, tape.constant(0.1, &[]), &anchoring);
     tape.assign(&gradient, tape.grad(objective, at));
     let program = session.compile(&tape);

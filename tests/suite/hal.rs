@@ -3,14 +3,22 @@
 use crate::gpu::{lab, small};
 use hindsight::autodiff::gradcheck::gradcheck;
 use hindsight::device::Device;
-use hindsight::experiment::{self, AnchorKind, Experiment, Observer, Preset, Progress, Settings};
+use hindsight::experiment::{self, Experiment, Observer, Progress, RunRecord};
 use hindsight::methods;
 use hindsight::methods::hal::{Anchoring, objective};
 use hindsight::nn::Mlp;
+use hindsight::settings::{AnchorKind, Preset, RunSpec, Settings};
 
 struct Silent;
 impl Observer for Silent {
     fn task_finished(&mut self, _: &Progress<'_>) {}
+}
+
+/// Seed 1 of a method on Permuted MNIST.
+pub fn trained(method: &str, settings: &Settings) -> RunRecord {
+    let runs = RunSpec::seeds(settings, &[1]);
+    let experiment = Experiment { benchmark: "permuted-mnist".into(), method: method.into(), runs };
+    experiment::run(&experiment, &Device::Cpu, &mut Silent).unwrap().remove(0).record
 }
 
 fn numbers(n: usize, seed: f64) -> Vec<f64> {
@@ -28,7 +36,8 @@ fn the_whole_objective_matches_finite_differences_to_second_order() {
         let loss = model.logits(theta, x).cross_entropy(labels).mean(0);
         let rate = scene.input(&[], &[0.1]);
         let weights = scene.input(&[2], &[0.5, 0.3]);
-        let anchoring = Anchoring { points: anchors, weights, lambda: 0.7, first_order: false };
+        let lambda = scene.input(&[], &[0.7]);
+        let anchoring = Anchoring { points: anchors, weights, lambda, first_order: false };
         objective(&model, theta, loss, rate, &anchoring)
     })
     .unwrap();
@@ -54,11 +63,9 @@ fn every_preset_and_kind_of_anchor_learns() {
     for preset in [Preset::Official, Preset::Paper] {
         for anchors in [AnchorKind::Learned, AnchorKind::Real, AnchorKind::Mean, AnchorKind::Oracle] {
             let settings = Settings { preset, anchors, images_per_task: 200, ..small() };
-            let experiment =
-                Experiment { benchmark: "permuted-mnist".into(), method: "hal".into(), settings, seeds: vec![1] };
-            let records = experiment::run(&experiment, &Device::Cpu, &mut Silent).unwrap();
+            let record = trained("hal", &settings);
             // Chance is 0.1.
-            assert!(records[0].accuracy > 0.3 && !records[0].diverged, "{preset} {anchors}: {}", records[0].accuracy);
+            assert!(record.accuracy > 0.3 && !record.diverged, "{preset} {anchors}: {}", record.accuracy);
         }
     }
 }
@@ -83,9 +90,7 @@ fn a_hal_step_is_at_most_60_launches_and_fewer_in_first_order() {
 #[test]
 fn a_divergence_is_reported_with_its_task_and_step() {
     let settings = Settings { rate: 1e6, ..small() };
-    let experiment =
-        Experiment { benchmark: "permuted-mnist".into(), method: "finetune".into(), settings, seeds: vec![1] };
-    let records = experiment::run(&experiment, &Device::Cpu, &mut Silent).unwrap();
-    assert!(records[0].diverged);
-    assert_eq!(records[0].diverged_at.unwrap().task, 1);
+    let record = trained("finetune", &settings);
+    assert!(record.diverged);
+    assert_eq!(record.diverged_at.unwrap().task, 1);
 }

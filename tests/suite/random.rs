@@ -2,8 +2,15 @@
 
 use hindsight::random::{Stream, generator};
 
-const STREAMS: [Stream; 6] =
-    [Stream::Initialisation, Stream::Data, Stream::Order, Stream::Memory, Stream::Anchors, Stream::Noise];
+const STREAMS: [Stream; 7] = [
+    Stream::Initialisation,
+    Stream::Data,
+    Stream::Order,
+    Stream::Memory,
+    Stream::Anchors,
+    Stream::Noise,
+    Stream::Angles,
+];
 
 #[test]
 fn a_seed_means_what_it_meant_in_the_first_version() {
@@ -15,6 +22,7 @@ fn a_seed_means_what_it_meant_in_the_first_version() {
         0xf89c_1f44_731d_13a8,
         0x53f7_f3f4_f677_8225,
         0x26b9_d6c7_7438_1385,
+        0x2189_d968_415a_9121,
     ];
     assert_eq!(first, golden);
 

@@ -1,9 +1,10 @@
 //! What is reported is what was measured: diverged runs stay out of means, files are whole or
 //! absent, nothing of the user's is overwritten, and `results.json` keeps its promises.
 
-use hindsight::experiment::{AnchorKind, DivergedAt, RunRecord, Settings};
+use hindsight::experiment::{DivergedAt, RunRecord};
 use hindsight::report::manifest::DeviceRecord;
 use hindsight::report::{FolderError, Manifest, Results, RunFolder, Spread, average_accuracy_svg, paper, table, time};
+use hindsight::settings::{AnchorKind, Settings};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs;
@@ -42,7 +43,7 @@ fn results(runs: Vec<RunRecord>) -> Results {
         benchmark: "permuted-mnist".into(),
         methods: vec!["hal".into()],
         seeds: vec![0, 1],
-        settings: Settings::default(),
+        settings: [("hal".to_string(), Settings::default())].into(),
         device: DeviceRecord { taken: "cpu".into(), adapter: "cpu".into(), driver: "none".into() },
         datasets: BTreeMap::from([("images".into(), "md5:00".into())]),
     };
@@ -50,8 +51,8 @@ fn results(runs: Vec<RunRecord>) -> Results {
 }
 
 fn save(folder: &Path, runs: Vec<RunRecord>) -> Result<(), FolderError> {
-    let permutations = json!({ "0": [[2, 0, 1], [1, 2, 0]] });
-    RunFolder::create(folder, true)?.save(&results(runs), &permutations)
+    let tasks = json!({ "0": [{ "degrees": 3.5 }, { "degrees": 99.0 }] });
+    RunFolder::create(folder, true)?.save(&results(runs), &tasks)
 }
 
 fn read_json(path: &Path) -> Value {
@@ -142,8 +143,8 @@ fn a_run_folder_holds_results_manifest_matrices_and_picture() {
     save(&folder, vec![run("hal", 4, 0.7)]).unwrap();
     let csv = fs::read_to_string(folder.join("matrices/hal-seed4.csv")).unwrap();
     assert_eq!(csv, "after_task,task_1,task_2\n1,0.75,0.125\n2,0.5,0.7\n");
-    assert_eq!(read_json(&folder.join("manifest.json"))["permutations"]["0"][0], json!([2, 0, 1]));
-    assert_eq!(read_json(&folder.join("results.json"))["manifest"].get("permutations"), None);
+    assert_eq!(read_json(&folder.join("manifest.json"))["tasks"]["0"][0], json!({ "degrees": 3.5 }));
+    assert_eq!(read_json(&folder.join("results.json"))["manifest"].get("tasks"), None);
     let svg = fs::read_to_string(folder.join("average-accuracy.svg")).unwrap();
     assert!(svg.starts_with("<svg") && svg.contains("HAL") && svg.contains("Permuted MNIST"));
     let left = fs::read_dir(&folder).unwrap().flatten();

@@ -5,11 +5,11 @@
 //! class's running mean image; `paper` climbs from noise, all classes at once, with rate α.
 
 use crate::autodiff::{Stored, Tape, Var};
-use crate::experiment::{AnchorKind, Preset};
 use crate::memory::Example;
 use crate::methods::{BatchStream, Lab};
 use crate::program::Program;
 use crate::random::Stream;
+use crate::settings::{AnchorKind, Knob, Preset};
 
 /// Buffers and programs of the search.
 pub(super) struct Search {
@@ -66,7 +66,7 @@ impl Search {
         let tune = Tape::new();
         let theta = tune.load(&tuned);
         let loss = lab.loss(theta, &lab.batch(&tune, &memory));
-        tune.assign(&tuned, theta - tune.grad(loss, theta).scaled(tune.load(&lab.rate)));
+        tune.assign(&tuned, theta - tune.grad(loss, theta).scaled(lab.rate(&tune)));
 
         let climb = Tape::new();
         let class = climb.row_every(&labels, settings.anchor_steps.max(1));
@@ -160,7 +160,8 @@ impl Search {
             }
         } else {
             for run in 0..lab.runs() {
-                lab.session.write(&self.climb_rates, run, &vec![lab.settings.rate; steps]);
+                let rates = vec![lab.settings_of(run).rate; steps];
+                lab.session.write(&self.climb_rates, run, &rates);
             }
             lab.session.run(&self.begin, 0..1);
             lab.session.run(&self.climb, 0..steps);
@@ -251,5 +252,5 @@ fn forgetting<'t>(lab: &Lab, tape: &'t Tape, tuned: &Stored, e: Var<'t>, class: 
         }
         Preset::Paper => (features - phi).squared().sum(1),
     };
-    (lost - distance * lab.settings.gamma).total()
+    (lost - distance.scaled(lab.knob(tape, Knob::Gamma))).total()
 }

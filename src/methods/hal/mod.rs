@@ -8,13 +8,13 @@
 
 mod anchors;
 
-use super::{BatchStream, Lab, Learner, Method};
+use super::{BatchStream, Lab, Learner, Method, RATES};
 use crate::autodiff::{Stored, Tape, Var};
-use crate::experiment::{AnchorKind, Preset, Settings};
 use crate::memory::Example;
 use crate::nn::Mlp;
 use crate::program::Program;
 use crate::random::{Generator, Stream};
+use crate::settings::{AnchorKind, Knob, Preset, Settings};
 use anchors::Search;
 
 /// HAL.
@@ -30,6 +30,10 @@ impl Method for Hal {
     fn summary(&self) -> &'static str {
         "ER-Ring, and anchors learned in hindsight that must not move"
     }
+    fn grid(&self) -> Vec<(Knob, &'static [f64])> {
+        const STRENGTHS: [f64; 7] = [0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0];
+        vec![(Knob::Rate, &RATES), (Knob::Lambda, &STRENGTHS), (Knob::Gamma, &STRENGTHS)]
+    }
     fn start(&self, lab: &mut Lab) -> Box<dyn Learner> {
         Box::new(Work::new(lab))
     }
@@ -41,8 +45,8 @@ pub struct Anchoring<'t> {
     pub points: Var<'t>,
     /// How much each counts, `[anchors]`.
     pub weights: Var<'t>,
-    /// λ.
-    pub lambda: f64,
+    /// λ, a single number.
+    pub lambda: Var<'t>,
     /// Takes f(θ̃, e) for a constant: no gradient through the look-ahead.
     pub first_order: bool,
 }
@@ -157,9 +161,10 @@ impl Work {
 
     fn feed_phi(&self, lab: &mut Lab, batches: &[Vec<Vec<Example>>]) {
         let official = lab.settings.preset == Preset::Official;
-        let (beta, incoming, rows) = (lab.settings.beta, lab.settings.batch, self.phi.decay.shape[0]);
+        let (incoming, rows) = (lab.settings.batch, self.phi.decay.shape[0]);
         let size = self.phi.share.shape[1];
         for (run, batches) in batches.iter().enumerate() {
+            let beta = lab.settings_of(run).beta;
             let (mut decay, mut share) = (Vec::new(), Vec::new());
             for batch in batches {
                 let counted = if official { &batch[..] } else { &batch[..batch.len().min(incoming)] };
@@ -191,17 +196,17 @@ fn record(lab: &Lab, batches: &BatchStream, phi: &Phi, anchors: Option<(&Anchors
             let anchoring = Anchoring {
                 points: tape.load(&anchors.table).gather_rows(chosen),
                 weights: tape.row(&anchors.weights).slice(0, &[count]),
-                lambda: lab.settings.lambda,
+                lambda: lab.knob(&tape, Knob::Lambda),
                 first_order: lab.settings.first_order,
             };
-            objective(&lab.model, theta, lab.loss(theta, &batch), tape.load(&lab.rate), &anchoring)
+            objective(&lab.model, theta, lab.loss(theta, &batch), lab.rate(&tape), &anchoring)
         }
         None => lab.loss(theta, &batch),
     };
     let (features, _) = lab.model.forward(theta, batch.pixels);
     let kept = tape.load(&phi.value) * tape.row(&phi.decay).spread(1, lab.model.features());
     tape.assign(&phi.value, tape.row(&phi.share).matmul(features) + kept);
-    tape.assign(&lab.theta, theta - tape.grad(total, theta).scaled(tape.load(&lab.rate)));
+    tape.assign(&lab.theta, theta - tape.grad(total, theta).scaled(lab.rate(&tape)));
     tape.assign_row(&lab.losses, lab.loss(theta, &batch));
     lab.session.compile(&tape)
 }
@@ -232,6 +237,10 @@ impl Learner for Work {
             self.search.keep_last_images(lab, task);
         }
         lab.end_task(); // A second time changes nothing.
+    }
+
+    fn anchors(&self) -> Option<&Stored> {
+        Some(&self.anchors.table)
     }
 
     fn step(&self) -> &Program {

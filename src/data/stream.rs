@@ -1,0 +1,45 @@
+//! What a benchmark is to those who learn it: a sequence of tasks, each a way to show an image and the
+//! images that it trains on.
+
+use super::mnist::TRAIN_IMAGES;
+use crate::random::Generator;
+
+/// Tasks of a seed's sequence that are for choosing hyper-parameters only (the paper's K).
+pub const TUNING_TASKS: usize = 3;
+/// Training images, the first of the files, that no task draws from.
+pub const HELD_OUT: usize = 5_000;
+/// An entry of a map for a pixel that shows nothing.
+pub use hindsight_kernels::BLANK;
+
+/// One task: how it shows an image, and which images it trains on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TaskPlan {
+    /// 784 entries: pixel p of the task's images is pixel `map[p]` of the original, or [`BLANK`].
+    pub map: Vec<u32>,
+    /// Training images in the order of the one pass over them, as indices into all 60,000.
+    pub images: Vec<u32>,
+    /// What makes the task what it is, for the manifest.
+    pub about: serde_json::Value,
+}
+
+/// `count` training images, drawn from those not held out.
+///
+/// # Panics
+/// If that is more than there are.
+pub(super) fn draw_images(random: &mut Generator, count: usize) -> Vec<u32> {
+    let drawn = random.sample_without_replacement(count, TRAIN_IMAGES - HELD_OUT);
+    drawn.into_iter().map(|image| (HELD_OUT + image) as u32).collect()
+}
+
+/// What undoes `map`: for each original pixel, where it is shown. A permutation shows each pixel once, a
+/// rotation to the nearest neighbour not at all, once or twice. Lists are filled up with [`BLANK`] to the
+/// same length.
+pub fn shown_at(map: &[u32]) -> Vec<Vec<u32>> {
+    let mut places = vec![vec![]; map.len()];
+    for (shown, &original) in (0..).zip(map).filter(|(_, original)| **original != BLANK) {
+        places[original as usize].push(shown);
+    }
+    let most = places.iter().map(Vec::len).max().unwrap_or(0).max(1);
+    places.iter_mut().for_each(|at| at.resize(most, BLANK));
+    places
+}

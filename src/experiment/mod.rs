@@ -1,0 +1,206 @@
+//! One method on one benchmark, for a set of runs in lock-step: the protocol of the paper.
+
+mod record;
+
+pub use record::{Anchors, DivergedAt, FinishedRun, RunRecord};
+
+use crate::data::benchmarks;
+use crate::device::Device;
+use crate::methods::{self, Lab, Learner};
+use crate::metrics::AccuracyMatrix;
+use crate::settings::{AnchorKind, RunSpec};
+use std::time::{Duration, Instant};
+
+/// What is to be run.
+pub struct Experiment {
+    /// A name of the registry of benchmarks.
+    pub benchmark: String,
+    /// A name of the registry of methods.
+    pub method: String,
+    /// The runs, all in lock-step: they differ in seeds and knobs only.
+    pub runs: Vec<RunSpec>,
+}
+
+/// Said after every task.
+pub struct Progress<'a> {
+    /// The method's name.
+    pub method: &'a str,
+    /// Tasks finished.
+    pub task: usize,
+    /// Tasks in all.
+    pub tasks: usize,
+    /// Mean accuracy over the tasks seen, one number a run.
+    pub accuracy_so_far: &'a [f64],
+}
+
+/// Who is told how it goes, and may end it.
+pub trait Observer {
+    /// A task was learned and tested.
+    fn task_finished(&mut self, progress: &Progress<'_>);
+    /// Whether to stop at the next occasion.
+    fn stop_requested(&self) -> bool {
+        false
+    }
+}
+
+/// Why an experiment has no result.
+#[derive(Debug, thiserror::Error)]
+pub enum ExperimentError {
+    /// The observer asked for it.
+    #[error("interrupted")]
+    Interrupted,
+    /// Not in a registry.
+    #[error("there is no {kind} '{name}'; `hindsight run --help` lists what there is")]
+    Unknown {
+        /// Method or benchmark.
+        kind: &'static str,
+        /// The name.
+        name: String,
+    },
+}
+
+/// Runs an experiment: every task learned once, every task tested after each.
+pub fn run(
+    experiment: &Experiment,
+    device: &Device,
+    observer: &mut dyn Observer,
+) -> Result<Vec<FinishedRun>, ExperimentError> {
+    let unknown = |kind, name: &str| ExperimentError::Unknown { kind, name: name.into() };
+    let benchmark =
+        benchmarks::find(&experiment.benchmark).ok_or_else(|| unknown("benchmark", &experiment.benchmark))?;
+    let method = methods::find(&experiment.method).ok_or_else(|| unknown("method", &experiment.method))?;
+    let lab = |runs: &[RunSpec]| Lab::new(device, benchmark, runs);
+    let mut oracle = None;
+    if experiment.runs[0].settings.anchors == AnchorKind::Oracle && method.name() == "hal" {
+        let mut learned = experiment.runs.clone();
+        learned.iter_mut().for_each(|run| run.settings.anchors = AnchorKind::Learned);
+        oracle = Some(parameters_after_all_tasks(method, lab(&learned), observer)?);
+    }
+    let mut lab = lab(&experiment.runs);
+    lab.future = oracle;
+    Trial::new(experiment, lab).run(method, observer)
+}
+
+/// The oracle's first pass: where the parameters end up.
+fn parameters_after_all_tasks(
+    method: &dyn methods::Method,
+    mut lab: Lab,
+    observer: &dyn Observer,
+) -> Result<Vec<Vec<f64>>, ExperimentError> {
+    let mut learner = method.start(&mut lab);
+    for task in 0..lab.settings.tasks {
+        if observer.stop_requested() {
+            return Err(ExperimentError::Interrupted);
+        }
+        learner.learn(&mut lab, task);
+    }
+    let theta = lab.theta.clone();
+    Ok(lab.session.read(&theta))
+}
+
+struct Trial<'a> {
+    experiment: &'a Experiment,
+    lab: Lab,
+    matrices: Vec<AccuracyMatrix>,
+    /// The losses of each run's steps, task by task.
+    losses: Vec<Vec<Vec<f64>>>,
+    train: Duration,
+}
+
+impl<'a> Trial<'a> {
+    fn new(experiment: &'a Experiment, lab: Lab) -> Trial<'a> {
+        let matrices = (0..lab.runs()).map(|_| AccuracyMatrix::new(lab.settings.tasks)).collect();
+        let losses = vec![vec![]; lab.runs()];
+        Trial { experiment, lab, matrices, losses, train: Duration::ZERO }
+    }
+
+    fn run(
+        mut self,
+        method: &dyn methods::Method,
+        observer: &mut dyn Observer,
+    ) -> Result<Vec<FinishedRun>, ExperimentError> {
+        let start = Instant::now();
+        let mut learner = method.start(&mut self.lab);
+        let tasks = self.lab.settings.tasks;
+        for task in 0..tasks {
+            if observer.stop_requested() {
+                return Err(ExperimentError::Interrupted);
+            }
+            let begun = Instant::now();
+            learner.learn(&mut self.lab, task);
+            self.read_losses();
+            self.train += begun.elapsed();
+            let rows = learner.test(&mut self.lab, task);
+            let so_far: Vec<f64> =
+                rows.iter().map(|row| row[..=task].iter().sum::<f64>() / (task + 1) as f64).collect();
+            self.matrices.iter_mut().zip(rows).for_each(|(matrix, row)| matrix.push(row));
+            observer.task_finished(&Progress {
+                method: method.name(),
+                task: task + 1,
+                tasks,
+                accuracy_so_far: &so_far,
+            });
+        }
+        let total = start.elapsed();
+        let anchors = self.read_anchors(&*learner);
+        let theta = self.lab.theta.clone();
+        let parameters = self.lab.session.read(&theta);
+        Ok(self.finish(method.name(), total, anchors, parameters))
+    }
+
+    /// Reads the losses of a task, which waits for the device.
+    fn read_losses(&mut self) {
+        let losses = self.lab.losses.clone();
+        let read = self.lab.session.read(&losses);
+        self.losses.iter_mut().zip(read).for_each(|(of_run, of_task)| of_run.push(of_task));
+    }
+
+    fn read_anchors(&mut self, learner: &dyn Learner) -> Vec<Option<Anchors>> {
+        let Some(table) = learner.anchors() else { return vec![None; self.lab.runs()] };
+        let (pixels, classes) = (table.shape[0], self.lab.classes());
+        let anchors =
+            |flat: Vec<f64>| Anchors { classes, images: flat.chunks_exact(pixels).map(<[f64]>::to_vec).collect() };
+        self.lab.session.read(table).into_iter().map(|flat| Some(anchors(flat))).collect()
+    }
+
+    fn finish(
+        self,
+        method: &str,
+        total: Duration,
+        anchors: Vec<Option<Anchors>>,
+        parameters: Vec<Vec<f64>>,
+    ) -> Vec<FinishedRun> {
+        let Trial { experiment, matrices, losses, train, .. } = self;
+        let record = |RunSpec { seed, settings }: &RunSpec, matrix: AccuracyMatrix, losses: &[Vec<f64>]| RunRecord {
+            benchmark: experiment.benchmark.clone(),
+            method: method.into(),
+            preset: settings.preset,
+            memory_per_class: settings.memory_per_class,
+            seed: *seed,
+            accuracy: matrix.accuracy(),
+            forgetting: matrix.forgetting(),
+            matrix: matrix.rows().to_vec(),
+            train_seconds: train.as_secs_f64(),
+            total_seconds: total.as_secs_f64(),
+            diverged: diverged_at(losses).is_some(),
+            diverged_at: diverged_at(losses),
+            settings: settings.clone(),
+        };
+        let runs = experiment.runs.iter().zip(matrices).zip(losses).zip(anchors.into_iter().zip(parameters));
+        runs.map(|(((spec, matrix), losses), (anchors, parameters))| FinishedRun {
+            record: record(spec, matrix, &losses),
+            losses,
+            anchors,
+            parameters,
+        })
+        .collect()
+    }
+}
+
+/// The first loss that is not a number.
+fn diverged_at(losses: &[Vec<f64>]) -> Option<DivergedAt> {
+    losses.iter().enumerate().find_map(|(task, losses)| {
+        let step = losses.iter().position(|loss| !loss.is_finite())?;
+        Some(DivergedAt { task: task + 1, step: step + 1 })
+    })
+}

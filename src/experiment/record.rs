@@ -1,0 +1,67 @@
+//! What is known of a run when it has ended.
+
+use crate::settings::{Preset, Settings};
+use serde::{Deserialize, Serialize};
+
+/// Where a loss was no longer a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DivergedAt {
+    /// Task, from 1.
+    pub task: usize,
+    /// Step within the task, from 1.
+    pub step: usize,
+}
+
+/// The result of one run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunRecord {
+    /// Its benchmark.
+    pub benchmark: String,
+    /// Its method.
+    pub method: String,
+    /// Which description of HAL.
+    pub preset: Preset,
+    /// Slots of the memory a class and task.
+    pub memory_per_class: usize,
+    /// Its seed.
+    pub seed: u64,
+    /// Final average accuracy, Eq. 2, a fraction.
+    pub accuracy: f64,
+    /// Final maximum forgetting, Eq. 3.
+    pub forgetting: f64,
+    /// Accuracy on every task after every task.
+    pub matrix: Vec<Vec<f64>>,
+    /// Seconds of training, of all runs in lock-step.
+    pub train_seconds: f64,
+    /// Seconds of training and testing, of all runs in lock-step.
+    pub total_seconds: f64,
+    /// Whether a loss was not a number.
+    pub diverged: bool,
+    /// Where, if so.
+    pub diverged_at: Option<DivergedAt>,
+    /// All hyper-parameters.
+    pub settings: Settings,
+}
+
+/// A run that has come to its end: its record, and what is too long for it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FinishedRun {
+    /// The numbers that tables are made of.
+    pub record: RunRecord,
+    /// The loss of every training step, task by task.
+    pub losses: Vec<Vec<f64>>,
+    /// HAL's anchors after the last task.
+    pub anchors: Option<Anchors>,
+    /// The parameters θ after the last task.
+    pub parameters: Vec<f64>,
+}
+
+/// Anchors of a run, task by task and in each class by class.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Anchors {
+    /// Classes of a task.
+    pub classes: usize,
+    /// `[tasks · classes]` images of 28 x 28 pixels, row by row, as the network saw them: in the task's own
+    /// order of pixels.
+    pub images: Vec<Vec<f64>>,
+}
