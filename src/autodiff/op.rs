@@ -68,6 +68,13 @@ pub enum Op {
     GatherPixels,
     /// Rows scaled to [0, 1].
     Rescale,
+    /// 1 for the largest entries of each row, 0 for the others.
+    Largest {
+        /// How many of a row are chosen.
+        count: usize,
+    },
+    /// Standard normal noise, by key.
+    Normal,
     /// Number of the largest entry of each row.
     Argmax,
     /// Rows whose argmax is their label.

@@ -8,8 +8,10 @@ use hindsight_kernels::{Binary, Ones, Unary};
 /// gradient. The whole is `None` where the operation has no rule.
 pub(super) fn rule<'t>(op: Op, x: &[Var<'t>], y: Var<'t>, dy: Var<'t>) -> Option<Vec<Option<Var<'t>>>> {
     let cotangents = match op {
-        Op::Load(_) | Op::Row(..) | Op::Constant(_) | Op::OneHot | Op::GatherPixels => vec![None; x.len()],
-        Op::Detach | Op::Unary(Unary::Step) => vec![None],
+        Op::Load(_) | Op::Row(..) | Op::Constant(_) | Op::OneHot | Op::GatherPixels | Op::Normal => {
+            vec![None; x.len()]
+        }
+        Op::Detach | Op::Unary(Unary::Step) | Op::Largest { .. } => vec![None],
         Op::Unary(Unary::Neg) => vec![Some(-dy)],
         Op::Unary(Unary::Exp) => vec![Some(dy * y)],
         Op::Unary(Unary::Ln) => vec![Some(dy / x[0])],

@@ -275,6 +275,18 @@ impl<'t> Var<'t> {
         self.float(Op::Rescale, &[self], shape.to_vec())
     }
 
+    /// 1 where an entry of `[rows, width]` is one of its row's `count` largest, else 0. A leaf for gradients.
+    pub fn largest(self, count: usize) -> Var<'t> {
+        let shape = self.matrix("largest");
+        self.float(Op::Largest { count }, &[self], shape.to_vec())
+    }
+
+    /// Standard normal noise of a key `[3]` of indices: the same key, the same noise.
+    pub fn normal(self, shape: &[usize]) -> Var<'t> {
+        self.must_index(3, "normal");
+        self.float(Op::Normal, &[self], shape.to_vec())
+    }
+
     /// Number of the largest entry of each row of `[rows, classes]`, as numbers `[rows]`.
     pub fn argmax(self) -> Var<'t> {
         let [rows, _] = self.matrix("argmax");

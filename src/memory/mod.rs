@@ -2,8 +2,10 @@
 //!
 //! They keep indices, not pixels: the images are already where the training step runs.
 
+mod reservoir;
 mod ring;
 
+pub use reservoir::Reservoir;
 pub use ring::RingBuffer;
 
 /// A training example, as a memory refers to it.

@@ -25,8 +25,8 @@ impl Method for ErRing {
 
 /// SGD on each batch together with `replayed` examples from the memory.
 pub struct Sgd {
-    stream: BatchStream,
-    step: Program,
+    pub(super) stream: BatchStream,
+    pub(super) step: Program,
     replayed: usize,
 }
 

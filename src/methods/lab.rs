@@ -56,6 +56,11 @@ impl BatchStream {
     pub fn rows(&self) -> usize {
         self.image.rows
     }
+
+    /// Places of a batch.
+    pub fn size(&self) -> usize {
+        self.image.shape[0]
+    }
 }
 
 /// A batch as a step sees it.
@@ -65,7 +70,7 @@ pub struct Batch<'t> {
     pub pixels: Var<'t>,
     /// `[rows]`
     pub labels: Var<'t>,
-    /// `[rows]`; they add up to 1, and a place without an example has 0.
+    /// `[rows]`; as a rule they add up to 1, and a place without an example has 0.
     pub weights: Var<'t>,
 }
 
@@ -161,20 +166,32 @@ impl Lab {
         }
     }
 
-    /// The batch of a step: images are permuted on the device.
+    /// The batch of a step: images are permuted, or turned, on the device.
     pub fn batch<'t>(&self, tape: &'t Tape, stream: &BatchStream) -> Batch<'t> {
-        let pixels = tape.load(&self.images).gather_pixels(
-            tape.row(&stream.image),
-            tape.load(&self.maps),
-            tape.row(&stream.task),
-        );
-        Batch { pixels, labels: tape.row(&stream.label), weights: tape.row(&stream.weight) }
+        self.first_of_batch(tape, stream, stream.size())
+    }
+
+    /// The first `count` examples of a step's batch.
+    pub fn first_of_batch<'t>(&self, tape: &'t Tape, stream: &BatchStream, count: usize) -> Batch<'t> {
+        let first = |stored: &Stored| tape.row(stored).slice(0, &[count]);
+        let (image, task) = (first(&stream.image), first(&stream.task));
+        let pixels = tape.load(&self.images).gather_pixels(image, tape.load(&self.maps), task);
+        Batch { pixels, labels: first(&stream.label), weights: first(&stream.weight) }
     }
 
     /// Mean cross-entropy over the batch, Eq. 4.
     pub fn loss<'t>(&self, theta: Var<'t>, batch: &Batch<'t>) -> Var<'t> {
-        let logits = self.model.logits(theta, batch.pixels);
-        (logits.cross_entropy(batch.labels) * batch.weights).total()
+        (self.losses_of(theta, batch) * batch.weights).total()
+    }
+
+    /// Cross-entropy of each example of a batch, `[rows]`.
+    pub fn losses_of<'t>(&self, theta: Var<'t>, batch: &Batch<'t>) -> Var<'t> {
+        self.model.logits(theta, batch.pixels).cross_entropy(batch.labels)
+    }
+
+    /// Slots of a memory that keeps as many examples of all tasks as a ring buffer does.
+    pub fn capacity(&self) -> usize {
+        self.settings.memory_per_class * CLASSES * self.settings.tasks
     }
 
     /// The examples of a run's task, in the order of the stream.
@@ -183,21 +200,44 @@ impl Lab {
         self.runs[run].plan[task].images.iter().map(example).collect()
     }
 
-    /// Writes batches into a stream, from row 0 on. A place without an example weighs nothing.
+    /// Writes batches into a stream, from row 0 on. Each example has its share of the batch; a place without
+    /// one weighs nothing.
     pub fn write_batches(&mut self, stream: &BatchStream, run: usize, batches: &[Vec<Example>]) {
-        let size = stream.image.shape[0];
+        self.write_weighted(stream, run, batches, |count| 1.0 / count as f64);
+    }
+
+    /// Writes batches in which each example weighs 1.
+    pub fn write_examples(&mut self, stream: &BatchStream, run: usize, batches: &[Vec<Example>]) {
+        self.write_weighted(stream, run, batches, |_| 1.0);
+    }
+
+    fn write_weighted(
+        &mut self,
+        stream: &BatchStream,
+        run: usize,
+        batches: &[Vec<Example>],
+        weight: impl Fn(usize) -> f64,
+    ) {
+        let size = stream.size();
         let blank = Example { image: 0, label: 0, task: 0 };
         let padded: Vec<Example> =
             batches.iter().flat_map(|b| b.iter().copied().chain(std::iter::repeat(blank)).take(size)).collect();
-        let weights: Vec<f64> = batches
-            .iter()
-            .flat_map(|b| (0..size).map(|i| if i < b.len() { 1.0 / b.len() as f64 } else { 0.0 }))
-            .collect();
+        let weights: Vec<f64> =
+            batches.iter().flat_map(|b| (0..size).map(|i| if i < b.len() { weight(b.len()) } else { 0.0 })).collect();
         let s = &mut self.session;
         s.write_index(&stream.image, run, &padded.iter().map(|e| e.image).collect::<Vec<_>>());
         s.write_index(&stream.task, run, &padded.iter().map(|e| e.task).collect::<Vec<_>>());
         s.write_index(&stream.label, run, &padded.iter().map(|e| e.label.into()).collect::<Vec<_>>());
         s.write(&stream.weight, run, &weights);
+    }
+
+    /// Writes a task's batches as they come.
+    pub fn write_task(&mut self, stream: &BatchStream, task: usize) {
+        for run in 0..self.runs() {
+            let batches: Vec<_> =
+                self.examples(run, task).chunks(self.settings.batch).map(<[Example]>::to_vec).collect();
+            self.write_batches(stream, run, &batches);
+        }
     }
 
     /// Writes a task's batches, each with up to `replayed` examples from the memory of past tasks, and

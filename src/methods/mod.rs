@@ -1,9 +1,16 @@
 //! The continual-learning methods, one file each, and their registry.
 
+pub mod agem;
+mod clone;
 mod er;
+pub mod ewc;
 mod finetune;
 pub mod hal;
+pub mod icarl;
 mod lab;
+mod mer;
+pub mod mir;
+mod multitask;
 mod test;
 
 pub use lab::{Batch, BatchStream, Lab};
@@ -56,7 +63,18 @@ pub trait Learner {
 
 /// All methods, in the order in which tables show them.
 pub fn registry() -> &'static [&'static dyn Method] {
-    &[&finetune::Finetune, &er::ErRing, &hal::Hal]
+    &[
+        &finetune::Finetune,
+        &ewc::Ewc,
+        &agem::Agem,
+        &mer::Mer,
+        &er::ErRing,
+        &mir::Mir,
+        &icarl::Icarl,
+        &hal::Hal,
+        &clone::CloneAndFinetune,
+        &multitask::Multitask,
+    ]
 }
 
 /// The method of that name.

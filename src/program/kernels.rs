@@ -22,6 +22,8 @@ pub(super) fn kernel(node: &Node, inputs: &[&Node]) -> Arc<dyn k::Kernel> {
         }
         Op::GatherPixels => Arc::new(k::GatherPixels { rows: node.shape[0], width: node.shape[1] }),
         Op::Rescale => Arc::new(k::Rescale { rows: node.shape[0], width: node.shape[1] }),
+        Op::Largest { count } => Arc::new(k::Largest { rows: node.shape[0], width: node.shape[1], count }),
+        Op::Normal => Arc::new(k::Normal { elements: node.elements() }),
         Op::Argmax => Arc::new(k::Argmax { rows: shape(0)[0], classes: shape(0)[1] }),
         Op::CountCorrect => Arc::new(k::CountCorrect { rows: shape(0)[0], classes: shape(0)[1] }),
         op => panic!("{} needs no kernel of its own", op.name()),

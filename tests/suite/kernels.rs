@@ -200,7 +200,15 @@ fn row_kernels_equal_oracle() {
         holds(CrossEntropy { rows, classes }, &[Operand::Float(rows * classes), labels()]);
         holds(Argmax { rows, classes }, &[Operand::Float(rows * classes)]);
         holds(CountCorrect { rows, classes }, &[Operand::Float(rows * classes), labels()]);
+        holds(Largest { rows, width: classes, count: 3 }, &[Operand::Float(rows * classes)]);
         holds(Rescale { rows, width: classes }, &[Operand::Float(rows * classes)]);
+    }
+}
+
+#[test]
+fn noise_equals_oracle() {
+    for elements in [1, 6, 257, 5000] {
+        holds(Normal { elements }, &[Operand::Index { elements: 3, below: u32::MAX }]);
     }
 }
 

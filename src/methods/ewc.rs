@@ -1,0 +1,114 @@
+//! Elastic Weight Consolidation (Kirkpatrick et al., 2017), online, as the authors' released code has it.
+//!
+//! θ theta · θ* the last task's parameters · F Fisher information, diagonal · λ lambda
+//!
+//! θ ← θ − α ∇(CE(B) + λ Σ F (θ − θ*)²). Every ten batches F ← 0.1 F + 0.9 · the mean of the squares of their
+//! gradients; it goes on from task to task, and the penalty sees it scaled to [0, 1] over all weights.
+
+use super::{BatchStream, Lab, Learner, Method, RATES};
+use crate::autodiff::{Stored, Tape, Var};
+use crate::program::Program;
+use crate::settings::{Knob, Settings};
+
+/// Elastic weight consolidation.
+pub struct Ewc;
+
+impl Method for Ewc {
+    fn name(&self) -> &'static str {
+        "ewc"
+    }
+    fn title(&self) -> &'static str {
+        "EWC"
+    }
+    fn summary(&self) -> &'static str {
+        "a penalty on moving weights that mattered, by their Fisher information"
+    }
+    fn paper_settings(&self, settings: &mut Settings) {
+        settings.lambda = 10.0;
+    }
+    fn grid(&self) -> Vec<(Knob, &'static [f64])> {
+        vec![(Knob::Rate, &RATES), (Knob::Lambda, &[0.1, 1.0, 10.0, 100.0, 1000.0])]
+    }
+    fn start(&self, lab: &mut Lab) -> Box<dyn Learner> {
+        Box::new(Work::new(lab))
+    }
+}
+
+/// How much of the Fisher information an update replaces.
+const RENEWAL: f64 = 0.9;
+
+/// Σ F (θ − θ*)²
+pub fn penalty<'t>(theta: Var<'t>, last: Var<'t>, fisher: Var<'t>) -> Var<'t> {
+    (fisher * (theta - last).squared()).total()
+}
+
+struct Work {
+    stream: BatchStream,
+    step: Program,
+    /// Renews F from the squares that have been added up.
+    renew: Program,
+    /// Keeps θ* and the scaled F for the next task.
+    consolidate: Program,
+}
+
+/// What the penalty and the Fisher information are kept in, each a number a weight.
+struct Kept {
+    squares: Stored,
+    fisher: Stored,
+    scaled: Stored,
+    last: Stored,
+}
+
+impl Work {
+    fn new(lab: &mut Lab) -> Work {
+        let stream = lab.stream("batch", lab.settings.steps(), lab.settings.batch);
+        let mut state = |name: &str| lab.session.state(name, &[lab.model.parameters()]);
+        let kept = Kept {
+            squares: state("squared gradients"),
+            fisher: state("Fisher information"),
+            scaled: state("scaled Fisher information"),
+            last: state("theta of the last task"),
+        };
+
+        let step = Tape::new();
+        let theta = step.load(&lab.theta);
+        let loss = lab.loss(theta, &lab.batch(&step, &stream));
+        // F is zero in the first task, and with it the penalty.
+        let kept_away = penalty(theta, step.load(&kept.last), step.load(&kept.scaled));
+        let total = loss + kept_away * lab.knob(&step, Knob::Lambda);
+        step.assign(&kept.squares, step.load(&kept.squares) + step.grad(loss, theta).squared());
+        step.assign(&lab.theta, theta - step.grad(total, theta).scaled(lab.rate(&step)));
+        step.assign_row(&lab.losses, loss);
+
+        let renew = Tape::new();
+        let mean = renew.load(&kept.squares) * (1.0 / lab.settings.fisher_batches as f64);
+        renew.assign(&kept.fisher, renew.load(&kept.fisher) * (1.0 - RENEWAL) + mean * RENEWAL);
+        renew.assign(&kept.squares, renew.constant(0.0, &kept.squares.shape));
+
+        let consolidate = Tape::new();
+        let weights = lab.model.parameters();
+        consolidate.assign(&kept.scaled, consolidate.load(&kept.fisher).reshape(&[1, weights]).rescale());
+        consolidate.assign(&kept.last, consolidate.load(&lab.theta) + 0.0);
+
+        let [step, renew, consolidate] = [&step, &renew, &consolidate].map(|tape| lab.session.compile(tape));
+        Work { stream, step, renew, consolidate }
+    }
+}
+
+impl Learner for Work {
+    fn learn(&mut self, lab: &mut Lab, task: usize) {
+        lab.write_task(&self.stream, task);
+        let (steps, every) = (lab.settings.steps(), lab.settings.fisher_batches);
+        for first in (0..steps).step_by(every) {
+            lab.session.run(&self.step, first..steps.min(first + every));
+            if first + every <= steps {
+                lab.session.run(&self.renew, 0..1);
+            }
+        }
+        lab.session.run(&self.consolidate, 0..1);
+    }
+
+    fn step(&self) -> &Program {
+        &self.step
+    }
+}

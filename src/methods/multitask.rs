@@ -1,0 +1,73 @@
+//! Multitask, an oracle: all tasks' data at once, shuffled, in one pass (or `epochs` of them).
+//!
+//! There is no order of tasks to learn them in: everything is learned before the first test, and every row
+//! of the accuracy matrix is the same, so that nothing is forgotten.
+
+use super::er::Sgd;
+use super::{Lab, Learner, Method};
+use crate::memory::Example;
+use crate::program::Program;
+use crate::random::Stream;
+
+/// Joint training.
+pub struct Multitask;
+
+impl Method for Multitask {
+    fn name(&self) -> &'static str {
+        "multitask"
+    }
+    fn title(&self) -> &'static str {
+        "Multitask"
+    }
+    fn summary(&self) -> &'static str {
+        "oracle: the data of all tasks, shuffled"
+    }
+    fn start(&self, lab: &mut Lab) -> Box<dyn Learner> {
+        Box::new(Work { sgd: Sgd::new(lab, 0), row: None })
+    }
+}
+
+struct Work {
+    sgd: Sgd,
+    /// What a test found; the parameters do not change after it.
+    row: Option<Vec<Vec<f64>>>,
+}
+
+/// All tasks' examples, shuffled anew in each epoch, in batches.
+fn batches(lab: &Lab, run: usize) -> Vec<Vec<Example>> {
+    let settings = &lab.settings;
+    let all: Vec<Example> = (0..settings.tasks).flat_map(|task| lab.examples(run, task)).collect();
+    let epoch = |epoch: usize| {
+        let mut shuffled = all.clone();
+        lab.generator(run, Stream::Order, epoch).shuffle(&mut shuffled);
+        shuffled
+    };
+    (0..settings.epochs)
+        .flat_map(|e| epoch(e).chunks(settings.batch).map(<[Example]>::to_vec).collect::<Vec<_>>())
+        .collect()
+}
+
+impl Learner for Work {
+    fn learn(&mut self, lab: &mut Lab, task: usize) {
+        if task > 0 {
+            return;
+        }
+        let batches: Vec<Vec<Vec<Example>>> = (0..lab.runs()).map(|run| batches(lab, run)).collect();
+        // As many at a time as the stream holds, a task's worth.
+        for first in (0..batches[0].len()).step_by(self.sgd.stream.rows()) {
+            let end = batches[0].len().min(first + self.sgd.stream.rows());
+            for (run, batches) in batches.iter().enumerate() {
+                lab.write_batches(&self.sgd.stream, run, &batches[first..end]);
+            }
+            lab.session.run(&self.sgd.step, 0..end - first);
+        }
+    }
+
+    fn test(&mut self, lab: &mut Lab, _: usize) -> Vec<Vec<f64>> {
+        self.row.get_or_insert_with(|| lab.test()).clone()
+    }
+
+    fn step(&self) -> &Program {
+        self.sgd.step()
+    }
+}
