@@ -1,5 +1,6 @@
 //! The continual-learning methods, one file each, and their registry.
 
+mod adam;
 pub mod agem;
 mod clone;
 mod er;
@@ -12,6 +13,7 @@ mod mer;
 pub mod mir;
 mod multitask;
 mod test;
+pub mod vcl;
 
 pub use lab::{Batch, BatchStream, Lab};
 pub use test::Test;
@@ -66,6 +68,8 @@ pub fn registry() -> &'static [&'static dyn Method] {
     &[
         &finetune::Finetune,
         &ewc::Ewc,
+        &vcl::Vcl,
+        &vcl::VclRandom,
         &agem::Agem,
         &mer::Mer,
         &er::ErRing,

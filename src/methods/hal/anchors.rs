@@ -6,6 +6,7 @@
 
 use crate::autodiff::{Stored, Tape, Var};
 use crate::memory::Example;
+use crate::methods::adam::Adam;
 use crate::methods::{BatchStream, Lab};
 use crate::program::Program;
 use crate::random::Stream;
@@ -19,7 +20,7 @@ pub(super) struct Search {
     memory: BatchStream,
     tune: Program,
     climb: Program,
-    climb_rates: Stored,
+    adam: Adam,
     adam_steps: usize,
     /// The task's images, and how much of each is in each class's running mean.
     task_images: BatchStream,
@@ -45,9 +46,7 @@ impl Search {
         let tuned = lab.session.state("theta M", &[lab.model.parameters()]);
         let memory = lab.stream("fine-tuning", tune_steps, settings.memory_batch);
         let points = lab.session.state("anchors at work", &[at_once, pixels]);
-        let (first, second) =
-            (lab.session.state("Adam: m", &[at_once, pixels]), lab.session.state("Adam: v", &[at_once, pixels]));
-        let climb_rates = lab.session.rows("climbing rates", classes * settings.anchor_steps.max(1), &[]);
+        let adam = Adam::new(lab, "anchors", &[at_once, pixels], classes * settings.anchor_steps.max(1), 1e-3);
         let labels = lab.session.indices("anchor classes", if official { classes } else { 1 }, &[at_once]);
         let one_by_one = lab.session.indices("class by class", classes, &[1]);
         let task_images = lab.stream("task images", 1, settings.images_per_task);
@@ -74,16 +73,7 @@ impl Search {
         let phi = climb.load(phi);
         let height = forgetting(lab, &climb, &tuned, e, class, if official { phi.gather_rows(class) } else { phi });
         let slope = climb.grad(height, e);
-        let rate = climb.row(&climb_rates);
-        if official {
-            let m = climb.load(&first) * 0.9 + slope * 0.1;
-            let v = climb.load(&second) * 0.999 + slope.squared() * 0.001;
-            climb.assign(&first, m);
-            climb.assign(&second, v);
-            climb.assign(&points, e + (m / (v.sqrt() + 1e-8)).scaled(rate));
-        } else {
-            climb.assign(&points, e + slope.scaled(rate));
-        }
+        climb.assign(&points, e + if official { adam.step(&climb, slope) } else { slope.scaled(lab.rate(&climb)) });
 
         let means = Tape::new();
         let task = lab.batch(&means, &task_images);
@@ -111,7 +101,7 @@ impl Search {
             memory,
             tune,
             climb,
-            climb_rates,
+            adam,
             adam_steps: 0,
             task_images,
             mean_shares,
@@ -151,7 +141,8 @@ impl Search {
             self.write_noise(lab, task);
         }
         if official {
-            self.write_adam_rates(lab, steps * classes);
+            self.adam.write_rates(lab, self.adam_steps, steps * classes);
+            self.adam_steps += steps * classes;
             for class in 0..classes {
                 lab.session.run(&self.begin, class..class + 1);
                 lab.session.run(&self.climb, class * steps..(class + 1) * steps);
@@ -159,10 +150,6 @@ impl Search {
                 lab.session.run(&self.finish, row..row + 1);
             }
         } else {
-            for run in 0..lab.runs() {
-                let rates = vec![lab.settings_of(run).rate; steps];
-                lab.session.write(&self.climb_rates, run, &rates);
-            }
             lab.session.run(&self.begin, 0..1);
             lab.session.run(&self.climb, 0..steps);
             lab.session.run(&self.finish, task * classes..(task + 1) * classes);
@@ -221,16 +208,6 @@ impl Search {
             let mut noise = lab.generator(run, Stream::Anchors, task + 1);
             let values: Vec<f64> = (0..elements).map(|_| 0.5 + noise.truncated_normal(0.3)).collect();
             lab.session.write(&self.starts, run, &values);
-        }
-    }
-
-    /// Adam's rate with the corrections of its moments, which go on from task to task.
-    fn write_adam_rates(&mut self, lab: &mut Lab, steps: usize) {
-        let rate = |t: usize| 1e-3 * (1.0 - 0.999_f64.powi(t as i32)).sqrt() / (1.0 - 0.9_f64.powi(t as i32));
-        let rates: Vec<f64> = (1..=steps).map(|s| rate(self.adam_steps + s)).collect();
-        self.adam_steps += steps;
-        for run in 0..lab.runs() {
-            lab.session.write(&self.climb_rates, run, &rates);
         }
     }
 }
