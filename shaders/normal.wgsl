@@ -1,7 +1,7 @@
 // normal: out[i] = the i-th standard normal number of a key
 //
-// One thread four numbers: pcg4d (Jarzynski and Olano, 2020) hashes the thread's number and the key to four
-// words, and each pair of words becomes two normals (Box and Muller). Logarithm, sine and cosine are written
+// One thread four numbers, one in each quarter of the output: pcg4d (Jarzynski and Olano, 2020) hashes the
+// thread's number and the key to four words, and each pair of words becomes two normals (Box and Muller). Logarithm, sine and cosine are written
 // out, since the built-in ones may be off by 2^-11. Launched, costed and held to its oracle by
 // kernels/src/normal.rs.
 
@@ -55,12 +55,13 @@ fn pair(length_word: u32, angle_word: u32) -> vec2<f32> {
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
         @builtin(local_invocation_index) lane: u32) {
     let quad = (group.x + group.y * groups.x) * 256u + lane;
-    if quad * 4u < params.size.x {
+    let quads = params.size.y;
+    if quad < quads {
         let at = base(1u, group.z);
         let words = pcg4d(vec4(quad, key[at], key[at + 1u], key[at + 2u]));
         let normals = vec4(pair(words.x, words.y), pair(words.z, words.w));
         for (var c = 0u; c < 4u; c++) {
-            let i = quad * 4u + c;
+            let i = quad + c * quads;
             if i < params.size.x {
                 out[base(0u, group.z) + i] = epilogue(normals[c], i, group.z);
             }

@@ -225,39 +225,50 @@ impl Epilogue {
         for (block, values) in out.chunks_mut(BLOCK).enumerate() {
             let start = block * BLOCK;
             let length = values.len();
+            let last = self.instructions.len() - 1;
+            let as_it_is = |n: usize| self.as_it_is(n, extras, old, values, start..start + length);
             for (n, instruction) in self.instructions.iter().enumerate() {
                 let (earlier, rest) = scratch.split_at_mut(n * BLOCK);
                 let target = &mut rest[..length];
-                let register = |r: usize| &earlier[r * BLOCK..r * BLOCK + length];
-                match *instruction {
-                    Instruction::Value => target.copy_from_slice(values),
-                    Instruction::Extra(e) => read(self.extras[e], &extras[e], old, values, start, target),
-                    Instruction::Constant(c) => target.fill(F::of(c)),
-                    Instruction::Unary(op, x) => unary(op, register(x), target),
-                    Instruction::Binary(op, a, b) => binary(op, register(a), register(b), target),
+                let register = |r: usize| as_it_is(r).unwrap_or(&earlier[r * BLOCK..r * BLOCK + length]);
+                match (as_it_is(n), *instruction) {
+                    (Some(found), _) if n == last => target.copy_from_slice(found),
+                    (Some(_), _) | (None, Instruction::Value) => {}
+                    (None, Instruction::Extra(e)) => read(self.extras[e], &extras[e], start, target),
+                    (None, Instruction::Constant(c)) => target.fill(F::of(c)),
+                    (None, Instruction::Unary(op, x)) => unary(op, register(x), target),
+                    (None, Instruction::Binary(op, a, b)) => binary(op, register(a), register(b), target),
                 }
             }
-            let last = (self.instructions.len() - 1) * BLOCK;
-            values.copy_from_slice(&scratch[last..last + length]);
+            values.copy_from_slice(&scratch[last * BLOCK..last * BLOCK + length]);
+        }
+    }
+
+    /// What an instruction yields, where it lies somewhere already and need not be copied to be read.
+    fn as_it_is<'a, F: Float>(
+        &self,
+        n: usize,
+        extras: &'a [Input<'_, F>],
+        old: Option<&'a [F]>,
+        values: &'a [F],
+        elements: Range<usize>,
+    ) -> Option<&'a [F]> {
+        match self.instructions[n] {
+            Instruction::Value => Some(values),
+            Instruction::Extra(e) => match (self.extras[e], &extras[e]) {
+                (Access::Full, Input::Out) => Some(old.map_or(values, |old| &old[elements])),
+                (Access::Full, Input::Float(x)) => Some(&x[elements]),
+                _ => None,
+            },
+            _ => None,
         }
     }
 }
 
-fn read<F: Float>(
-    access: Access,
-    input: &Input<'_, F>,
-    old: Option<&[F]>,
-    values: &[F],
-    start: usize,
-    target: &mut [F],
-) {
+/// Reads a block of an extra that is not laid out as the output is.
+fn read<F: Float>(access: Access, input: &Input<'_, F>, start: usize, target: &mut [F]) {
     let end = start + target.len();
     match (access, input) {
-        (Access::Full, Input::Out) => match old {
-            Some(old) => target.copy_from_slice(&old[start..end]),
-            None => target.copy_from_slice(values),
-        },
-        (Access::Full, Input::Float(x)) => target.copy_from_slice(&x[start..end]),
         (Access::Spread { mid, inner: 1 }, Input::Float(x)) => {
             each_run(start..end, mid, |row, _, run| target[run].fill(x[row]));
         }

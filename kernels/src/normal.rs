@@ -31,8 +31,9 @@ impl Describe for Normal {
         Cost { flops: 30.0 * self.elements as f64, bytes: 4.0 * self.elements as f64 }
     }
     fn shader(&self, _: &Traits, _: &[View]) -> Shader {
-        let quads = self.elements.div_ceil(4);
-        Shader::per_element(include_str!("../../shaders/normal.wgsl"), vec![self.elements as u32], quads)
+        let quads = quads(self.elements);
+        let size = vec![self.elements as u32, quads as u32];
+        Shader::per_element(include_str!("../../shaders/normal.wgsl"), size, quads)
     }
 }
 
@@ -42,17 +43,14 @@ impl Kernel for Normal {
     }
 
     fn twin_f32(&self, out: &mut [f32], inputs: &[Input<'_, f32>]) {
-        let key = key(inputs[0].index());
-        pulp::Arch::new().dispatch(
-            #[inline(always)]
-            || fill(out, key),
-        );
+        pulp::Arch::new().dispatch(Fill { out, key: key(inputs[0].index()) });
     }
 
     fn twin_f64(&self, out: &mut [f64], inputs: &[Input<'_, f64>]) {
         let key = key(inputs[0].index());
-        for (quad, out) in (0..).zip(out.chunks_mut(4)) {
-            let [a, b, c, d] = pcg4d([quad, key[0], key[1], key[2]]);
+        let quads = quads(out.len());
+        for quad in 0..quads {
+            let [a, b, c, d] = pcg4d([quad as u32, key[0], key[1], key[2]]);
             let pair = |x: u32, y: u32| {
                 let length = (-2.0 * f64::from(open_unit(x)).ln()).sqrt();
                 let (sin, cos) = (std::f64::consts::TAU * f64::from(unit(y))).sin_cos();
@@ -60,9 +58,16 @@ impl Kernel for Normal {
             };
             let [first, second] = [pair(a, b), pair(c, d)];
             let normals = [first[0], first[1], second[0], second[1]];
-            out.copy_from_slice(&normals[..out.len()]);
+            for (out, normal) in out.chunks_mut(quads).zip(normals) {
+                out.get_mut(quad).into_iter().for_each(|out| *out = normal);
+            }
         }
     }
+}
+
+/// A hash gives four numbers: one in each quarter of the output.
+fn quads(elements: usize) -> usize {
+    elements.div_ceil(4)
 }
 
 fn key(key: &[u32]) -> [u32; 3] {
@@ -85,40 +90,69 @@ fn pcg4d(v: [u32; 4]) -> [u32; 4] {
     v
 }
 
-/// In [0, 1), a multiple of 2^-24.
+/// In [0, 1), a multiple of 2^-24. (Signed, because vector units convert that in one instruction.)
 #[inline(always)]
 fn unit(x: u32) -> f32 {
-    (x >> 8) as f32 * (1.0 / (1 << 24) as f32)
+    (x >> 8) as i32 as f32 * (1.0 / (1 << 24) as f32)
 }
 
 /// In (0, 1]: a logarithm follows.
 #[inline(always)]
 fn open_unit(x: u32) -> f32 {
-    ((x >> 8) + 1) as f32 * (1.0 / (1 << 24) as f32)
+    ((x >> 8) + 1) as i32 as f32 * (1.0 / (1 << 24) as f32)
 }
 
-/// Quads that are computed side by side: loops of this length become vector instructions.
+/// Hashes that are computed side by side: loops of this length become vector instructions.
 const LANES: usize = 64;
 
-#[inline(always)]
-fn fill(out: &mut [f32], key: [u32; 3]) {
-    let mut words = [[0; LANES]; 4];
-    let mut normals = [[0.0; LANES]; 4];
-    for (block, out) in (0..).zip(out.chunks_mut(4 * LANES)) {
-        for lane in 0..LANES {
-            let word = pcg4d([block * LANES as u32 + lane as u32, key[0], key[1], key[2]]);
-            (0..4).for_each(|i| words[i][lane] = word[i]);
-        }
-        for pair in [0, 2] {
-            for lane in 0..LANES {
-                let length = (-2.0 * ln(open_unit(words[pair][lane]))).sqrt();
-                let (sin, cos) = sin_cos_turns(unit(words[pair + 1][lane]));
-                normals[pair][lane] = length * cos;
-                normals[pair + 1][lane] = length * sin;
+/// Computed with what vector instructions the processor has. (A closure that could be called twice would
+/// not be compiled for them.)
+struct Fill<'a> {
+    out: &'a mut [f32],
+    key: [u32; 3],
+}
+
+impl pulp::NullaryFnOnce for Fill<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let mut words = [[0; LANES]; 4];
+        let mut normals = [[0.0; LANES]; 4];
+        let quads = quads(self.out.len());
+        for first in (0..quads).step_by(LANES) {
+            hash(first as u32, self.key, &mut words);
+            pairs(&words, &mut normals);
+            for (out, normals) in self.out.chunks_mut(quads).zip(&normals) {
+                let end = out.len().min(first + LANES);
+                if first < end {
+                    out[first..end].copy_from_slice(&normals[..end - first]);
+                }
             }
         }
-        for (lane, out) in out.chunks_mut(4).enumerate() {
-            out.iter_mut().enumerate().for_each(|(i, out)| *out = normals[i][lane]);
+    }
+}
+
+/// The words of quads `first`, `first + 1`, ...
+#[inline(always)]
+fn hash(first: u32, key: [u32; 3], [a, b, c, d]: &mut [[u32; LANES]; 4]) {
+    for lane in 0..LANES {
+        let word = pcg4d([first + lane as u32, key[0], key[1], key[2]]);
+        a[lane] = word[0];
+        b[lane] = word[1];
+        c[lane] = word[2];
+        d[lane] = word[3];
+    }
+}
+
+#[inline(always)]
+fn pairs([a, b, c, d]: &[[u32; LANES]; 4], [first, second, third, fourth]: &mut [[f32; LANES]; 4]) {
+    for (lengths, angles, x, y) in [(a, b, first, second), (c, d, third, fourth)] {
+        for lane in 0..LANES {
+            let length = (-2.0 * ln(open_unit(lengths[lane]))).sqrt();
+            let (sin, cos) = sin_cos_turns(unit(angles[lane]));
+            x[lane] = length * cos;
+            y[lane] = length * sin;
         }
     }
 }
@@ -139,12 +173,16 @@ fn ln(x: f32) -> f32 {
     exponent as f32 * LN_2 + 2.0 * s * series
 }
 
+/// Added to a small number, it leaves the nearest whole one in the last bits.
+const ROUNDING: f32 = 12_582_912.0;
+
 /// Sine and cosine of `turns` whole turns, `turns` in [0, 1).
 #[inline(always)]
 fn sin_cos_turns(turns: f32) -> (f32, f32) {
     // The nearest quarter turn, and what is left: an eighth of a turn at most.
-    let quarter = (4.0 * turns + 0.5) as i32;
-    let t = TAU * (turns - 0.25 * quarter as f32);
+    let rounded = 4.0 * turns + ROUNDING;
+    let quarter = rounded.to_bits();
+    let t = TAU * (turns - 0.25 * (rounded - ROUNDING));
     let z = t * t;
     let sin = t * (1.0 - z * (1.0 / 6.0 - z * (1.0 / 120.0 - z * (1.0 / 5040.0 - z * (1.0 / 362_880.0)))));
     let cos = 1.0 - z * (1.0 / 2.0 - z * (1.0 / 24.0 - z * (1.0 / 720.0 - z * (1.0 / 40_320.0))));

@@ -171,9 +171,17 @@ impl Lab {
         self.first_of_batch(tape, stream, stream.size())
     }
 
+    /// The batch of a step where `every` steps see the same one.
+    pub fn batch_every<'t>(&self, tape: &'t Tape, stream: &BatchStream, every: usize) -> Batch<'t> {
+        self.read_batch(tape, stream, |stored| tape.row_every(stored, every))
+    }
+
     /// The first `count` examples of a step's batch.
     pub fn first_of_batch<'t>(&self, tape: &'t Tape, stream: &BatchStream, count: usize) -> Batch<'t> {
-        let first = |stored: &Stored| tape.row(stored).slice(0, &[count]);
+        self.read_batch(tape, stream, |stored| tape.row(stored).slice(0, &[count]))
+    }
+
+    fn read_batch<'t>(&self, tape: &'t Tape, stream: &BatchStream, first: impl Fn(&Stored) -> Var<'t>) -> Batch<'t> {
         let (image, task) = (first(&stream.image), first(&stream.task));
         let pixels = tape.load(&self.images).gather_pixels(image, tape.load(&self.maps), task);
         Batch { pixels, labels: first(&stream.label), weights: first(&stream.weight) }

@@ -2,8 +2,9 @@
 //!
 //! q the posterior, a Gaussian a weight · p the prior, which is the last task's q · ε standard normal
 //!
-//! A step is Adam's on −mean over draws of log-likelihood(μ + ε σ) + KL(q ‖ p) / N. The first task starts from a
-//! maximum-likelihood fit, with a standard normal prior. Predictions are averaged over draws of q. VCL-Random
+//! A step is Adam's on −mean over draws of log-likelihood(μ + ε σ) + KL(q ‖ p) / N. Its draws are replayed one
+//! after another, each adding its part to the gradient, so that one draw's parameters are all that is in memory.
+//! The first task starts from a maximum-likelihood fit, with a standard normal prior. Predictions are averaged over draws of q. VCL-Random
 //! leaves a few random examples of each task out of training; before each test q learns from all of them, and
 //! goes back to what it was after it.
 
@@ -72,9 +73,14 @@ pub struct Gaussian<'t> {
 }
 
 impl<'t> Gaussian<'t> {
-    /// μ + ε σ for the noise ε of a key.
-    pub fn draw(&self, key: Var<'t>) -> Var<'t> {
-        self.mean + key.normal(&self.mean.shape()) * (self.log_variance * 0.5).exp()
+    /// μ + ε σ
+    pub fn draw(&self, noise: Var<'t>) -> Var<'t> {
+        self.mean + noise * self.deviation()
+    }
+
+    /// σ
+    fn deviation(&self) -> Var<'t> {
+        (self.log_variance * 0.5).exp()
     }
 
     /// KL(self ‖ prior), in closed form: ½ Σ (ln σ_p² − ln σ² + (σ² + (μ − μ_p)²) / σ_p² − 1).
@@ -122,12 +128,16 @@ struct Work {
     /// q from that fit.
     begin: Program,
     forget_moments: Program,
+    /// One draw's part of the gradient: step `step · draws + draw`.
+    draw: Program,
+    /// A step along the gradient that has been added up.
     step: Program,
     /// p ← q, and θ ← μ for those who ask for parameters.
     keep: Program,
     /// q ← p
     restore: Program,
     noise: Noise,
+    keys: Stored,
     predict: Prediction,
     /// 1 / N
     inverse_size: Stored,
@@ -136,37 +146,27 @@ struct Work {
 
 /// Keys of the noise: words of a run's own, and a counter that never comes again.
 struct Noise {
-    keys: Stored,
-    draws: usize,
     words: Vec<[u32; 2]>,
     used: u32,
 }
 
 impl Noise {
-    fn new(lab: &mut Lab, steps: usize, draws: usize) -> Noise {
-        let keys = lab.session.indices("noise keys", steps, &[3 * draws]);
+    fn new(lab: &Lab) -> Noise {
         let words = |run| {
             let word = lab.generator(run, Stream::Noise, 0).next_u64();
             [word as u32, (word >> 32) as u32]
         };
-        let words = (0..lab.runs()).map(words).collect();
-        Noise { keys, draws, words, used: 0 }
+        Noise { words: (0..lab.runs()).map(words).collect(), used: 0 }
     }
 
-    /// The keys of a step's draws.
-    fn of_step<'t>(&self, tape: &'t Tape) -> Vec<Var<'t>> {
-        let row = tape.row(&self.keys);
-        (0..self.draws).map(|draw| row.slice(3 * draw, &[3])).collect()
-    }
-
-    /// Writes new keys for `steps` steps.
-    fn write(&mut self, lab: &mut Lab, to: &Stored, steps: usize, draws: usize) {
-        let count = (steps * draws) as u32;
+    /// Writes `count` new keys.
+    fn write(&mut self, lab: &mut Lab, to: &Stored, count: usize) {
+        let counters = self.used..self.used + count as u32;
         for (run, [a, b]) in self.words.iter().enumerate() {
-            let keys: Vec<u32> = (self.used..self.used + count).flat_map(|counter| [counter, *a, *b]).collect();
+            let keys: Vec<u32> = counters.clone().flat_map(|counter| [counter, *a, *b]).collect();
             lab.session.write_index(to, run, &keys);
         }
-        self.used += count;
+        self.used = counters.end;
     }
 }
 
@@ -175,7 +175,6 @@ struct Prediction {
     keys: Stored,
     draw: Program,
     test: Test,
-    draws: usize,
 }
 
 impl Prediction {
@@ -184,7 +183,7 @@ impl Prediction {
         let keys = lab.session.indices("test noise keys", draws, &[3]);
         let table = lab.session.rows("drawn parameters", draws, &[weights]);
         let tape = Tape::new();
-        tape.assign_row(&table, q.load(&tape).draw(tape.row(&keys)));
+        tape.assign_row(&table, q.load(&tape).draw(tape.row(&keys).normal(&[weights])));
         let draw = lab.session.compile(&tape);
         let test = lab.compile_test(|tape, batch| {
             let drawn = tape.load(&table);
@@ -194,7 +193,7 @@ impl Prediction {
             };
             (0..draws).map(answer).reduce(|a, b| a + b).expect("there is at least one draw")
         });
-        Prediction { keys, draw, test, draws }
+        Prediction { keys, draw, test }
     }
 }
 
@@ -207,8 +206,12 @@ impl Work {
         let (q, p) = (Kept::new(lab, "posterior"), Kept::new(lab, "prior"));
         let optimiser = Adam::new(lab, "mean", &weights, steps, RATE);
         let beside = optimiser.beside(lab, "log variance", &weights);
-        let noise = Noise::new(lab, steps, lab.settings.samples);
+        let (noise, draws) = (Noise::new(lab), lab.settings.samples);
+        let keys = lab.session.indices("noise keys", steps * draws, &[3]);
         let inverse_size = lab.session.state("1 / N", &[]);
+        // Sums over the draws of a step: of the losses, and of their slopes along μ and σ. σ is kept, too.
+        let sum = lab.session.state("sum of losses", &[]);
+        let (slopes, deviation) = (Kept::new(lab, "sum of slopes"), lab.session.state("deviation", &weights));
 
         let fit = Tape::new();
         let theta = fit.load(&lab.theta);
@@ -217,30 +220,52 @@ impl Work {
 
         let begin = Tape::new();
         let log_variance = begin.constant(FIRST_LOG_VARIANCE, &weights);
-        q.assign(&begin, &Gaussian { mean: begin.load(&lab.theta) + 0.0, log_variance });
+        let first = Gaussian { mean: begin.load(&lab.theta) + 0.0, log_variance };
+        q.assign(&begin, &first);
+        begin.assign(&deviation, first.deviation());
 
         let forget_moments = Tape::new();
         [&optimiser, &beside].into_iter().for_each(|adam| adam.reset(&forget_moments));
 
+        let draw = Tape::new();
+        let noise_drawn = draw.row(&keys).normal(&weights);
+        let drawn = draw.load(&q.mean) + noise_drawn * draw.load(&deviation);
+        let loss = lab.loss(drawn, &lab.batch_every(&draw, &stream, draws));
+        let slope = draw.grad(loss, drawn);
+        let so_far = slopes.load(&draw);
+        draw.assign(&slopes.mean, so_far.mean + slope);
+        draw.assign(&slopes.log_variance, so_far.log_variance + slope * noise_drawn);
+        draw.assign(&sum, draw.load(&sum) + loss);
+
         let step = Tape::new();
-        let (posterior, prior) = (q.load(&step), p.load(&step));
-        let batch = lab.batch(&step, &stream);
-        let losses = noise.of_step(&step).into_iter().map(|key| lab.loss(posterior.draw(key), &batch));
-        let loss = losses.reduce(|a, b| a + b).expect("there is at least one draw") * (1.0 / noise.draws as f64);
-        let cost = loss + posterior.divergence(&prior) * step.load(&inverse_size);
-        let slope =
-            Gaussian { mean: step.grad(cost, posterior.mean), log_variance: step.grad(cost, posterior.log_variance) };
-        step.assign(&q.mean, posterior.mean - optimiser.step(&step, slope.mean));
-        step.assign(&q.log_variance, posterior.log_variance - beside.step(&step, slope.log_variance));
-        step.assign_row(&lab.losses, loss);
+        let (posterior, prior, total) = (q.load(&step), p.load(&step), slopes.load(&step));
+        let share = 1.0 / draws as f64;
+        let divergence = posterior.divergence(&prior) * step.load(&inverse_size);
+        // dσ/d(ln σ²) = σ / 2
+        let along_variance = total.log_variance * step.load(&deviation) * (0.5 * share);
+        let mean_slope = total.mean * share + step.grad(divergence, posterior.mean);
+        let variance_slope = along_variance + step.grad(divergence, posterior.log_variance);
+        let next = Gaussian {
+            mean: posterior.mean - optimiser.step(&step, mean_slope),
+            log_variance: posterior.log_variance - beside.step(&step, variance_slope),
+        };
+        q.assign(&step, &next);
+        step.assign(&deviation, next.deviation());
+        slopes.assign(
+            &step,
+            &Gaussian { mean: step.constant(0.0, &weights), log_variance: step.constant(0.0, &weights) },
+        );
+        step.assign_row(&lab.losses, step.load(&sum) * share);
+        step.assign(&sum, step.constant(0.0, &[]));
 
         let (keep, restore) = (Tape::new(), Tape::new());
         p.copy(&keep, &q);
         keep.assign(&lab.theta, keep.load(&q.mean) + 0.0);
         q.copy(&restore, &p);
+        restore.assign(&deviation, p.load(&restore).deviation());
 
-        let programs = [&fit, &begin, &forget_moments, &step, &keep, &restore].map(|tape| lab.session.compile(tape));
-        let [fit, begin, forget_moments, step, keep, restore] = programs;
+        let tapes = [&fit, &begin, &forget_moments, &draw, &step, &keep, &restore];
+        let [fit, begin, forget_moments, draw, step, keep, restore] = tapes.map(|tape| lab.session.compile(tape));
         let predict = Prediction::new(lab, &q);
         let coreset = coreset.then(|| vec![vec![]; lab.runs()]);
         Work {
@@ -249,10 +274,12 @@ impl Work {
             fit,
             begin,
             forget_moments,
+            draw,
             step,
             keep,
             restore,
             noise,
+            keys,
             predict,
             inverse_size,
             coreset,
@@ -265,10 +292,13 @@ impl Work {
         for (run, examples) in examples.iter().enumerate() {
             lab.session.write(&self.inverse_size, run, &[1.0 / examples.len() as f64]);
         }
-        let (keys, draws) = (self.noise.keys.clone(), self.noise.draws);
-        self.noise.write(lab, &keys, steps, draws);
+        let draws = lab.settings.samples;
+        self.noise.write(lab, &self.keys, steps * draws);
         lab.session.run(&self.forget_moments, 0..1);
-        lab.session.run(&self.step, 0..steps);
+        for step in 0..steps {
+            lab.session.run(&self.draw, step * draws..(step + 1) * draws);
+            lab.session.run(&self.step, step..step + 1);
+        }
     }
 
     /// Writes batches of examples and the rates of their steps; says how many steps there are.
@@ -317,9 +347,9 @@ impl Learner for Work {
         if let Some(coreset) = self.coreset.clone() {
             self.infer(lab, &coreset);
         }
-        let keys = self.predict.keys.clone();
-        self.noise.write(lab, &keys, self.predict.draws, 1);
-        lab.session.run(&self.predict.draw, 0..self.predict.draws);
+        let draws = lab.settings.test_samples;
+        self.noise.write(lab, &self.predict.keys, draws);
+        lab.session.run(&self.predict.draw, 0..draws);
         let accuracies = lab.run_test(&self.predict.test);
         lab.session.run(&self.restore, 0..1);
         accuracies
