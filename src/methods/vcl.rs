@@ -85,9 +85,11 @@ impl<'t> Gaussian<'t> {
 
     /// KL(self ‖ prior), in closed form: ½ Σ (ln σ_p² − ln σ² + (σ² + (μ − μ_p)²) / σ_p² − 1).
     pub fn divergence(&self, prior: &Gaussian<'t>) -> Var<'t> {
-        let spread = self.log_variance.exp() + (self.mean - prior.mean).squared();
-        let each = prior.log_variance - self.log_variance + spread / prior.log_variance.exp() - 1.0;
-        each.total() * 0.5
+        // A ratio of variances is the exponential of a difference, so that where they are the same its slope is
+        // zero exactly: Adam would make full steps of what rounding left.
+        let wider = self.log_variance - prior.log_variance;
+        let apart = (self.mean - prior.mean).squared() * (-prior.log_variance).exp();
+        (wider.exp() - wider + apart - 1.0).total() * 0.5
     }
 }
 

@@ -207,7 +207,7 @@ fn row_kernels_equal_oracle() {
 
 #[test]
 fn noise_equals_oracle() {
-    for elements in [1, 6, 257, 5000] {
+    for elements in [1, 6, 257, 300_000] {
         holds(Normal { elements }, &[Operand::Index { elements: 3, below: u32::MAX }]);
     }
 }

@@ -6,7 +6,8 @@ mod gpu; // what needs an adapter: same numbers, counted launches, no waiting
 mod gradients; // every rule and the whole HAL objective against finite differences
 mod hal; // HAL's objective and its ablations
 mod kernels; // every shader against its twin; every shader validated
-mod memory; // the ring buffer
+mod memory; // the ring buffer and the reservoir
+mod methods; // each method's step, and the silent bugs of other libraries
 mod metrics; // accuracy and forgetting
 mod program; // what compiling keeps of the meaning
 mod random; // named random streams

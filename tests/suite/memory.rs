@@ -1,6 +1,6 @@
 //! The episodic memory holds the last m examples of each class of each past task, and no other.
 
-use hindsight::memory::{Example, RingBuffer};
+use hindsight::memory::{Example, Reservoir, RingBuffer};
 use hindsight::random::{Stream, generator};
 
 fn example(task: u32, label: u8, image: u32) -> Example {
@@ -104,4 +104,31 @@ fn a_task_that_was_not_ended_is_a_programming_error() {
     let mut memory = RingBuffer::new(1, 10);
     memory.push(example(0, 0, 0));
     memory.push(example(1, 1, 0));
+}
+
+#[test]
+fn a_reservoir_keeps_every_example_equally_often() {
+    // 40 examples pass through 8 slots, 4,000 times: each is kept 800 times, give or take five deviations.
+    let mut random = generator(0, Stream::Memory, 0);
+    let mut kept = [0; 40];
+    for _ in 0..4000 {
+        let mut reservoir = Reservoir::new(8);
+        (0..40).for_each(|image| reservoir.push(&mut random, Example { image, label: 0, task: 0 }));
+        assert_eq!(reservoir.examples().len(), 8);
+        reservoir.examples().iter().for_each(|e| kept[e.image as usize] += 1);
+    }
+    let deviation = (4000.0 * 0.2 * 0.8_f64).sqrt();
+    assert!(kept.iter().all(|&n| (f64::from(n) - 800.0).abs() < 5.0 * deviation), "{kept:?}");
+}
+
+#[test]
+fn a_reservoir_samples_what_is_wanted_without_replacement() {
+    let mut random = generator(0, Stream::Memory, 0);
+    let mut reservoir = Reservoir::new(10);
+    (0..6).for_each(|image| reservoir.push(&mut random, Example { image, label: 0, task: image % 2 }));
+    let sample = reservoir.sample(&mut random, 10, |e| e.task == 1);
+    let mut images: Vec<u32> = sample.iter().map(|e| e.image).collect();
+    images.sort_unstable();
+    assert_eq!(images, [1, 3, 5], "all there are, once each");
+    assert_eq!(reservoir.sample(&mut random, 2, |_| true).len(), 2);
 }
