@@ -3,7 +3,9 @@
 //! From the bottom: [`hindsight_kernels`] launches WGSL; [`autodiff`] records computations and
 //! differentiates them to any order; [`program`] compiles a recording into launches and replays it;
 //! [`nn`], [`data`], [`memory`] and [`methods`] are the benchmark, [`settings`] what may be set of it;
-//! [`experiment`] is the protocol and [`report`] what comes of it.
+//! [`experiment`] is the protocol and [`report`] what comes of it,
+//! [`reproduce`] the paper's tables and figures,
+//! [`tune`] the choice of hyper-parameters.
 
 pub mod autodiff;
 pub mod data;
@@ -16,4 +18,6 @@ pub mod nn;
 pub mod program;
 pub mod random;
 pub mod report;
+pub mod reproduce;
 pub mod settings;
+pub mod tune;

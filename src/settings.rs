@@ -119,7 +119,7 @@ pub struct Settings {
     pub samples: usize,
     /// VCL: draws of the parameters over which predictions are averaged.
     pub test_samples: usize,
-    /// Multitask: passes over the data.
+    /// Multitask: passes over the data of all tasks. VCL: passes over that of each task.
     pub epochs: usize,
     /// Examples of the stream in a batch.
     pub batch: usize,
@@ -209,7 +209,7 @@ impl Settings {
 }
 
 /// One run: a seed, and its settings.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct RunSpec {
     /// Where all its randomness comes from.
     pub seed: u64,

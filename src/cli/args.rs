@@ -1,17 +1,18 @@
 //! The flags of `hindsight run`. Each default is the paper's, and its help says where it is from.
 
-use super::names;
+use super::{CliError, names};
 use clap::Args;
 use clap::builder::RangedU64ValueParser;
 use hindsight::device::DeviceChoice;
 use hindsight::methods;
 use hindsight::settings::{AnchorKind, Angles, Preset, Settings};
+use hindsight::tune::Tuned;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 /// What MNIST has: the training images left after the held-out 5,000, and the test images.
-const TRAINING_IMAGES: u64 = 55_000;
-const TEST_IMAGES: u64 = 10_000;
+pub const TRAINING_IMAGES: u64 = 55_000;
+pub const TEST_IMAGES: u64 = 10_000;
 /// Seeds beyond this would not survive JSON readers that keep numbers as doubles.
 const LARGEST_SEED: u64 = 1 << 52;
 
@@ -61,6 +62,10 @@ pub struct RunArgs {
     /// Learning rate, alpha (App. C, MNIST: 0.1; MER 0.03)
     #[arg(long, value_name = "ALPHA", value_parser = positive, allow_negative_numbers = true, help_heading = "Hyper-parameters")]
     pub rate: Option<f64>,
+
+    /// Values that `hindsight tune` chose (its tuned.json), for their methods; separated by commas
+    #[arg(long, value_name = "FILE", value_delimiter = ',', help_heading = "Hyper-parameters")]
+    pub tuned: Vec<PathBuf>,
 
     /// Examples of the memory in a batch (paper, Experiments: 10; A-GEM 256)
     #[arg(long, value_name = "N", value_parser = count(1..=10_000), allow_negative_numbers = true, help_heading = "Hyper-parameters")]
@@ -118,7 +123,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "N", value_parser = count(1..=1000), allow_negative_numbers = true, help_heading = "Hyper-parameters")]
     pub test_samples: Option<usize>,
 
-    /// Multitask: passes over the data of all tasks (1)
+    /// Multitask, VCL: passes over the data (1)
     #[arg(long, value_name = "N", value_parser = count(1..=1000), allow_negative_numbers = true, help_heading = "Hyper-parameters")]
     pub epochs: Option<usize>,
 
@@ -134,16 +139,23 @@ pub struct RunArgs {
     #[arg(long, requires = "out", help_heading = "Where")]
     pub overwrite: bool,
 
+    /// Write event files for TensorBoard, too
+    #[arg(long, help_heading = "Where")]
+    pub tensorboard: bool,
+
     /// No progress, only the table
     #[arg(long, short, help_heading = "Where")]
     pub quiet: bool,
 }
 
 impl RunArgs {
-    /// What a method is run with: the paper's values for it, but for what the flags say.
-    pub fn settings(&self, method: &str) -> Settings {
-        let method = methods::find(method).expect("the command line lets only registered ones pass");
-        let paper = methods::paper_settings(method);
+    /// What a method is run with: the paper's values for it, or those that were chosen, but for what the flags say.
+    pub fn settings(&self, method: &str, tuned: &[Tuned]) -> Settings {
+        let registered = methods::find(method).expect("the command line lets only registered ones pass");
+        let mut paper = methods::paper_settings(registered);
+        for (knob, value) in tuned.iter().filter(|tuned| tuned.method == method).flat_map(|tuned| &tuned.knobs) {
+            paper.set(*knob, *value);
+        }
         Settings {
             preset: self.preset,
             first_order: self.first_order,
@@ -171,6 +183,23 @@ impl RunArgs {
         }
     }
 
+    /// The choices of --tuned.
+    ///
+    /// # Errors
+    /// If a file is not one, or is for another benchmark.
+    pub fn read_tuned(&self) -> Result<Vec<Tuned>, CliError> {
+        let read = |path: &PathBuf| {
+            let unusable = |reason: String| CliError::Tuned { path: path.clone(), reason };
+            let text = std::fs::read_to_string(path).map_err(|e| unusable(e.to_string()))?;
+            let tuned: Tuned = serde_json::from_str(&text).map_err(|e| unusable(e.to_string()))?;
+            match tuned.benchmark == self.benchmark {
+                true => Ok(tuned),
+                false => Err(unusable(format!("it is for {}, and this run is on {}", tuned.benchmark, self.benchmark))),
+            }
+        };
+        self.tuned.iter().map(read).collect()
+    }
+
     pub fn seeds(&self) -> Vec<u64> {
         (self.seed_from..self.seed_from + self.seeds).collect()
     }
@@ -186,11 +215,11 @@ fn defaults() -> Settings {
     Settings::default()
 }
 
-fn within(range: RangeInclusive<u64>) -> RangedU64ValueParser<u64> {
+pub fn within(range: RangeInclusive<u64>) -> RangedU64ValueParser<u64> {
     RangedU64ValueParser::new().range(range)
 }
 
-fn count(range: RangeInclusive<u64>) -> RangedU64ValueParser<usize> {
+pub fn count(range: RangeInclusive<u64>) -> RangedU64ValueParser<usize> {
     RangedU64ValueParser::new().range(range)
 }
 

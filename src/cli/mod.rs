@@ -5,12 +5,15 @@ mod devices;
 mod interrupt;
 mod names;
 mod progress;
+mod report;
+mod reproduce;
 mod run;
+mod tune;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use hindsight::device::DeviceError;
 use hindsight::experiment::ExperimentError;
-use hindsight::report::FolderError;
+use hindsight::report::{FolderError, ReadError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -19,7 +22,7 @@ const EXAMPLES: &str = "\
 Examples:
   hindsight run                          Finetune, ER-Ring and HAL on Permuted MNIST
   hindsight run --method hal --seeds 5   HAL alone, on five seeds as in the paper
-  hindsight devices                      the GPUs that --device can name
+  hindsight reproduce table1             all methods beside the paper's numbers, as one page
 
 `hindsight run --help` lists the methods, the benchmarks and every setting.";
 
@@ -35,6 +38,12 @@ struct Cli {
 enum Command {
     /// Train methods on a benchmark, print a table, write a run folder
     Run(Box<args::RunArgs>),
+    /// Make the paper's tables and figures, ours beside the paper's, as one page
+    Reproduce(Box<reproduce::ReproduceArgs>),
+    /// Compare run folders, on the screen and as one page
+    Report(report::ReportArgs),
+    /// Choose a method's hyper-parameters on the tuning tasks
+    Tune(Box<tune::TuneArgs>),
     /// List the GPUs that --device can name
     Devices,
 }
@@ -58,6 +67,34 @@ pub enum CliError {
         /// Where they were written, if they could be.
         folder: Option<PathBuf>,
     },
+    /// Results cannot be read.
+    #[error("error: {0}")]
+    Read(#[from] ReadError),
+    /// Some of the folders that were named could not be read; which, has been said.
+    #[error("error: {read} of {named} folders could be read")]
+    Incomplete {
+        /// Folders that are in the report.
+        read: usize,
+        /// Folders that were named.
+        named: usize,
+    },
+    /// A method whose hyper-parameters the paper does not choose.
+    #[error("error: the paper has no grid for '{0}'; set its values by hand, see `hindsight run --help`")]
+    NoGrid(&'static str),
+    /// No configuration is left to choose.
+    #[error("error: every configuration diverged; try smaller learning rates by hand, see `hindsight run --help`")]
+    AllDiverged,
+    /// Ctrl-C; what was finished by then is kept.
+    #[error("interrupted: what is finished is in {}; the same command goes on with the rest", .0.display())]
+    Paused(PathBuf),
+    /// A file of chosen values that cannot be used.
+    #[error("error: {}: {reason}; give a tuned.json that `hindsight tune` wrote", .path.display())]
+    Tuned {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The answer could not be printed.
     #[error("error: cannot write to standard output: {0}")]
     Output(io::Error),
@@ -75,7 +112,7 @@ impl CliError {
     /// 130 after Ctrl-C, as shells have it, else 1. (2, a wrong command line, is clap's.)
     pub fn exit_code(&self) -> ExitCode {
         match self {
-            CliError::Interrupted { .. } => ExitCode::from(130),
+            CliError::Interrupted { .. } | CliError::Paused(_) => ExitCode::from(130),
             _ => ExitCode::FAILURE,
         }
     }
@@ -93,6 +130,9 @@ fn kept(finished: usize, folder: Option<&Path>) -> String {
 pub fn run() -> Result<(), CliError> {
     match Cli::parse().command {
         Some(Command::Run(args)) => run::run(&args),
+        Some(Command::Reproduce(args)) => reproduce::run(&args),
+        Some(Command::Report(args)) => report::run(&args),
+        Some(Command::Tune(args)) => tune::run(&args),
         Some(Command::Devices) => devices::run(),
         None => print(&Cli::command().render_help().to_string()),
     }

@@ -2,6 +2,7 @@
 //! and the programs agree; clap suggests the nearest name for a mistyped one.
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use hindsight::reproduce::Target;
 use hindsight::settings::{AnchorKind, Angles, Preset};
 use hindsight::{data::benchmarks, methods};
 
@@ -46,4 +47,10 @@ pub fn angles() -> impl TypedValueParser<Value = Angles> {
         ("shuffled", "Those, in an order of the seed's own: a much easier stream", Angles::Shuffled),
         ("uniform", "Anywhere in 0 to 180 degrees, the seed's own", Angles::Uniform),
     ])
+}
+
+/// A table or figure of the paper; none stands for all.
+pub fn target() -> impl TypedValueParser<Value = Option<Target>> {
+    let one = |target: Target| (&*target.name().leak(), target.title(), Some(target));
+    one_of(Target::ALL.into_iter().map(one).chain([("all", "All of them", None)]).collect())
 }

@@ -13,6 +13,7 @@ use hindsight::experiment::{self, Experiment, ExperimentError, FinishedRun};
 use hindsight::report::manifest::DeviceRecord;
 use hindsight::report::{FolderError, Manifest, Results, RunFolder, divergences, table, time};
 use hindsight::settings::RunSpec;
+use hindsight::tune::Tuned;
 use std::time::SystemTime;
 
 /// One `hindsight run`: where it writes, and what has finished so far.
@@ -21,6 +22,8 @@ struct Session<'a> {
     folder: RunFolder,
     tasks: serde_json::Value,
     results: Results,
+    finished: Vec<FinishedRun>,
+    tuned: Vec<Tuned>,
     live: Live,
 }
 
@@ -31,8 +34,9 @@ pub fn run(args: &RunArgs) -> Result<(), CliError> {
         Some(path) => RunFolder::create(path, args.overwrite)?,
         None => RunFolder::default_for(args.benchmark, started),
     };
+    let tuned = args.read_tuned()?;
     let device = device::open(&args.device)?;
-    let mut session = Session::new(args, folder, &device, started);
+    let mut session = Session::new(args, tuned, folder, &device, started);
     let outcome = session.train_all(&device);
     session.live.end();
     session.conclude(outcome)
@@ -47,7 +51,7 @@ fn refuse_repeated_method(args: &RunArgs) {
 }
 
 impl<'a> Session<'a> {
-    fn new(args: &'a RunArgs, folder: RunFolder, device: &Device, started: SystemTime) -> Self {
+    fn new(args: &'a RunArgs, tuned: Vec<Tuned>, folder: RunFolder, device: &Device, started: SystemTime) -> Self {
         let benchmark = benchmark(args.benchmark);
         let live = Live::new(args.method.len() * args.tasks, args.quiet, interrupt::watch());
         if !args.quiet {
@@ -56,8 +60,10 @@ impl<'a> Session<'a> {
         Self {
             args,
             folder,
-            tasks: benchmark.describe_tasks(&args.settings(args.method[0]), &args.seeds()),
-            results: Results::new(manifest(args, benchmark, device, started), Vec::new()),
+            tasks: benchmark.describe_tasks(&args.settings(args.method[0], &tuned), &args.seeds()),
+            results: Results::new(manifest(args, &tuned, benchmark, device, started), Vec::new()),
+            finished: Vec::new(),
+            tuned,
             live,
         }
     }
@@ -65,7 +71,10 @@ impl<'a> Session<'a> {
     fn train_all(&mut self, device: &Device) -> Result<(), ExperimentError> {
         for method in &self.args.method {
             match self.train(method, device) {
-                Ok(runs) => self.results.runs.extend(runs.into_iter().map(|run| run.record)),
+                Ok(runs) => {
+                    self.results.runs.extend(runs.iter().map(|run| run.record.clone()));
+                    self.finished.extend(runs);
+                }
                 Err(error) => return Err(error),
             }
             if let Err(error) = self.save() {
@@ -79,7 +88,7 @@ impl<'a> Session<'a> {
         let experiment = Experiment {
             benchmark: self.args.benchmark.into(),
             method: method.into(),
-            runs: RunSpec::seeds(&self.args.settings(method), &self.args.seeds()),
+            runs: RunSpec::seeds(&self.args.settings(method, &self.tuned), &self.args.seeds()),
         };
         experiment::run(&experiment, device, &mut self.live)
     }
@@ -89,7 +98,9 @@ impl<'a> Session<'a> {
         if self.results.runs.is_empty() {
             return Ok(());
         }
-        self.folder.save(&self.results, &self.tasks)
+        self.folder.save(&self.results, &self.tasks)?;
+        self.folder.save_details(&self.finished)?;
+        if self.args.tensorboard { self.folder.save_events(&self.finished) } else { Ok(()) }
     }
 
     /// Prints the table and saves; where that fails, prints the results themselves.
@@ -136,7 +147,13 @@ fn benchmark(name: &str) -> &'static dyn Benchmark {
     *known.find(|b| b.name() == name).expect("the command line lets only registered ones pass")
 }
 
-fn manifest(args: &RunArgs, benchmark: &dyn Benchmark, device: &Device, started: SystemTime) -> Manifest {
+fn manifest(
+    args: &RunArgs,
+    tuned: &[Tuned],
+    benchmark: &dyn Benchmark,
+    device: &Device,
+    started: SystemTime,
+) -> Manifest {
     Manifest {
         version: env!("CARGO_PKG_VERSION").into(),
         command: std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect(),
@@ -144,7 +161,7 @@ fn manifest(args: &RunArgs, benchmark: &dyn Benchmark, device: &Device, started:
         benchmark: args.benchmark.into(),
         methods: args.method.iter().map(|&name| name.into()).collect(),
         seeds: args.seeds(),
-        settings: args.method.iter().map(|&name| (name.into(), args.settings(name))).collect(),
+        settings: args.method.iter().map(|&name| (name.into(), args.settings(name, tuned))).collect(),
         device: DeviceRecord {
             taken: device.describe().to_string(),
             adapter: device.adapter_name().to_string(),

@@ -1,8 +1,8 @@
 //! The run folder: what an experiment leaves on the disk, and never over something else.
 
 use super::manifest::FullManifest;
-use super::{Results, average_accuracy_svg, json, time};
-use crate::experiment::RunRecord;
+use super::{Results, average_accuracy_svg, export, json, tensorboard, time};
+use crate::experiment::{FinishedRun, RunRecord};
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -21,6 +21,9 @@ pub enum FolderError {
     /// A file has its name.
     #[error("{} is a file, not a folder: choose another folder with --out", .0.display())]
     NotAFolder(PathBuf),
+    /// A file that would be replaced.
+    #[error("{} is there already: choose another with --out, or replace it with --overwrite", .0.display())]
+    FileExists(PathBuf),
     /// The disk is full, read-only, or not ours to write.
     #[error(
         "cannot write {}: {source}; make room or rights there, or choose another folder with --out",
@@ -76,20 +79,41 @@ impl RunFolder {
     /// again with more runs: what is finished is then safe while the rest goes on.
     pub fn save(&self, results: &Results, tasks: &serde_json::Value) -> Result<(), FolderError> {
         let manifest = FullManifest { manifest: &results.manifest, tasks };
-        self.write("results.json", &results.to_json())?;
-        self.write("manifest.json", &json::to_text(&manifest))?;
-        self.write("average-accuracy.svg", &average_accuracy_svg(&results.runs))?;
+        self.write("results.json", results.to_json())?;
+        self.write("manifest.json", json::to_text(&manifest))?;
+        self.write("average-accuracy.svg", average_accuracy_svg(&results.runs))?;
         let names: Vec<String> = results.runs.iter().map(matrix_name).collect();
         for (run, name) in results.runs.iter().zip(&names) {
-            self.write(&format!("matrices/{name}"), &matrix_csv(&run.matrix))?;
+            self.write(&format!("matrices/{name}"), matrix_csv(&run.matrix))?;
         }
         self.remove_other_matrices(&names);
         Ok(())
     }
 
-    fn write(&self, name: &str, text: &str) -> Result<(), FolderError> {
-        let path = self.path.join(name);
-        write_whole(&path, text).map_err(|source| FolderError::Unwritable { path, source })
+    /// Writes what is too long for the results: losses of every step, and HAL's anchors.
+    pub fn save_details(&self, runs: &[FinishedRun]) -> Result<(), FolderError> {
+        self.write("runs.jsonl", export::runs_jsonl(runs))?;
+        self.write("losses.csv", export::losses_csv(runs))?;
+        for run in runs {
+            let Some(anchors) = &run.anchors else { continue };
+            let stem = format!("anchors/{}-seed{}", run.record.method, run.record.seed);
+            self.write(&format!("{stem}.npy"), export::anchors_npy(anchors))?;
+            self.write(&format!("{stem}.png"), export::anchors_png(anchors))?;
+        }
+        Ok(())
+    }
+
+    /// Writes an event file a run for TensorBoard.
+    pub fn save_events(&self, runs: &[FinishedRun]) -> Result<(), FolderError> {
+        for run in runs {
+            let name = format!("{}-seed{}", run.record.method, run.record.seed);
+            self.write(&format!("tensorboard/{name}/events.out.tfevents.0"), tensorboard::events(run))?;
+        }
+        Ok(())
+    }
+
+    fn write(&self, name: &str, content: impl AsRef<[u8]>) -> Result<(), FolderError> {
+        write_file(&self.path.join(name), content)
     }
 
     /// After `--overwrite`, matrices of methods and seeds that did not run would be taken for
@@ -108,15 +132,23 @@ impl RunFolder {
     }
 }
 
+/// Writes a file so that a reader sees all of it or nothing.
+///
+/// # Errors
+/// If it cannot be written.
+pub fn write_file(path: &Path, content: impl AsRef<[u8]>) -> Result<(), FolderError> {
+    write_whole(path, content.as_ref()).map_err(|source| FolderError::Unwritable { path: path.to_owned(), source })
+}
+
 /// Writes to a temporary name beside `path` and renames: a reader sees all of it or nothing.
-fn write_whole(path: &Path, text: &str) -> io::Result<()> {
+fn write_whole(path: &Path, content: &[u8]) -> io::Result<()> {
     if let Some(parent) = path.parent() {
         fs::create_dir_all(parent)?;
     }
     let mut part = path.as_os_str().to_owned();
     part.push(".part");
     let written = File::create(&part)
-        .and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all()))
+        .and_then(|mut file| file.write_all(content).and_then(|()| file.sync_all()))
         .and_then(|()| fs::rename(&part, path));
     if written.is_err() {
         let _ = fs::remove_file(&part); // the first error is the one to tell

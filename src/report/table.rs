@@ -1,6 +1,7 @@
-//! The final table: every method, its mean and deviation over seeds, and the paper's beside it.
+//! The table on the screen: every method, its mean and deviation over seeds, and the paper's beside it.
 
-use super::{Spread, benchmark_title, by_method, method_title, paper};
+use super::groups::{Group, groups};
+use super::{Grid, Spread, benchmark_title, method_title, paper};
 use crate::experiment::RunRecord;
 use crate::settings::{AnchorKind, Settings};
 use std::fmt::Write;
@@ -12,11 +13,10 @@ pub fn table(runs: &[RunRecord]) -> String {
     let Some(first) = runs.first() else {
         return "No run finished.\n".into();
     };
-    let mut rows = vec![HEADER.map(String::from)];
-    rows.extend(by_method(runs).iter().map(|(method, members)| row(method, members)));
-    let mut text = format!("{}\n\n{}\n", heading(first, runs), aligned(&rows));
+    let mut text = format!("{}\n\n{}\n", heading(first, runs), grid(&groups(runs)).to_text());
     if runs.iter().any(|run| paper::row_for(run).is_some()) {
-        text += "paper: five seeds, Tables 1, 5 and 6; differs: ours less the paper's\n";
+        text +=
+            "paper: five seeds, Tables 1 to 7; differs: ours less the paper's, * more than two deviations of both\n";
     }
     for line in divergences(runs) {
         text += &line;
@@ -25,16 +25,21 @@ pub fn table(runs: &[RunRecord]) -> String {
     text
 }
 
+/// A row a group.
+pub fn grid(groups: &[Group<'_>]) -> Grid {
+    let mut grid = Grid::new(&HEADER);
+    groups.iter().for_each(|group| grid.push(row(group)));
+    grid
+}
+
 /// One line for each diverged run, saying where it did and that no mean contains it.
-pub fn divergences(runs: &[RunRecord]) -> Vec<String> {
-    let diverged = runs.iter().filter(|run| run.diverged);
-    diverged
-        .map(|run| {
-            let place = run.diverged_at.map_or(String::new(), |at| format!(" at task {}, step {}", at.task, at.step));
-            let title = method_title(&run.method);
-            format!("DIVERGED: {title}, seed {}{place}; left out of the means.", run.seed)
-        })
-        .collect()
+pub fn divergences<'a>(runs: impl IntoIterator<Item = &'a RunRecord>) -> Vec<String> {
+    let line = |run: &RunRecord| {
+        let place = run.diverged_at.map_or(String::new(), |at| format!(" at task {}, step {}", at.task, at.step));
+        let title = method_title(&run.method);
+        format!("DIVERGED: {title}, seed {}{place}; left out of the means.", run.seed)
+    };
+    runs.into_iter().filter(|run| run.diverged).map(line).collect()
 }
 
 fn heading(first: &RunRecord, runs: &[RunRecord]) -> String {
@@ -65,20 +70,19 @@ fn switches(settings: &Settings) -> String {
     text
 }
 
-fn row(method: &str, members: &[&RunRecord]) -> [String; 8] {
-    let sound: Vec<&RunRecord> = members.iter().copied().filter(|run| !run.diverged).collect();
-    let over = |metric: fn(&RunRecord) -> f64| Spread::of(&sound.iter().map(|run| metric(run)).collect::<Vec<_>>());
-    let accuracy = over(|run| 100.0 * run.accuracy);
-    let forgetting = over(|run| run.forgetting);
-    let paper = sound.first().and_then(|run| paper::row_for(run));
+fn row(group: &Group<'_>) -> Vec<String> {
+    let sound = group.sound();
+    let (accuracy, forgetting) = measured(group);
+    let paper = paper::row_for(group.first());
     let paper_accuracy = paper.map(|p| Spread { mean: p.accuracy, sd: p.accuracy_sd });
-    let paper_forgetting = paper.map(|p| Spread { mean: p.forgetting, sd: p.forgetting_sd });
-    let runs = match sound.len() == members.len() {
+    let paper_forgetting =
+        paper.filter(|p| p.forgetting.is_finite()).map(|p| Spread { mean: p.forgetting, sd: p.forgetting_sd });
+    let runs = match sound.len() == group.runs.len() {
         true => sound.len().to_string(),
-        false => format!("{} of {}", sound.len(), members.len()),
+        false => format!("{} of {}", sound.len(), group.runs.len()),
     };
-    [
-        method_title(method).into(),
+    vec![
+        group.label.clone(),
         accuracy.map_or("diverged".into(), |s| plus_minus(s, 1)),
         paper_accuracy.map_or("-".into(), |s| plus_minus(s, 1)),
         difference(accuracy, paper_accuracy, 1),
@@ -89,29 +93,20 @@ fn row(method: &str, members: &[&RunRecord]) -> [String; 8] {
     ]
 }
 
+/// Accuracy in percent and forgetting over the runs that did not diverge.
+pub fn measured(group: &Group<'_>) -> (Option<Spread>, Option<Spread>) {
+    let over = |metric: fn(&RunRecord) -> f64| Spread::of(&group.sound().into_iter().map(metric).collect::<Vec<_>>());
+    (over(|run| 100.0 * run.accuracy), over(|run| run.forgetting))
+}
+
 /// The paper's own precision: its accuracies have one decimal, every deviation two.
-fn plus_minus(spread: Spread, decimals: usize) -> String {
+pub fn plus_minus(spread: Spread, decimals: usize) -> String {
     format!("{:.decimals$} ± {:.2}", spread.mean, spread.sd)
 }
 
-fn difference(ours: Option<Spread>, theirs: Option<Spread>, decimals: usize) -> String {
-    match (ours, theirs) {
-        (Some(ours), Some(theirs)) => format!("{:+.decimals$}", ours.mean - theirs.mean),
-        _ => "-".into(),
-    }
-}
-
-/// Columns two spaces apart: names to the left, numbers to the right, no lines drawn.
-fn aligned<const N: usize>(rows: &[[String; N]]) -> String {
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
-    let widths: [usize; N] = std::array::from_fn(|column| width(column).unwrap_or(0));
-    let mut text = String::new();
-    for row in rows {
-        let _ = write!(text, "{:<1$}", row[0], widths[0]);
-        for (cell, width) in row.iter().zip(widths).skip(1) {
-            let _ = write!(text, "   {cell:>width$}");
-        }
-        text.push('\n');
-    }
-    text
+/// Ours less theirs; marked where that is more than two standard deviations of both, which are independent.
+pub fn difference(ours: Option<Spread>, theirs: Option<Spread>, decimals: usize) -> String {
+    let (Some(ours), Some(theirs)) = (ours, theirs) else { return "-".into() };
+    let (apart, deviation) = (ours.mean - theirs.mean, ours.sd.hypot(theirs.sd));
+    format!("{apart:+.decimals$}{}", if apart.abs() > 2.0 * deviation { " *" } else { "" })
 }

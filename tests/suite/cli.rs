@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 
 const TINY: [&str; 9] = ["run", "--device=cpu", "--tasks", "2", "--images", "50", "--test-images", "200", "--seeds=1"];
 
-fn hindsight(args: &[&str]) -> Output {
+pub fn hindsight(args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_hindsight")).args(args).output().unwrap()
 }
 
@@ -16,11 +16,11 @@ fn tiny_run(out: &Path, more: &[&str]) -> Output {
     hindsight(&[&TINY, &out[..], more].concat())
 }
 
-fn stdout(output: &Output) -> String {
+pub fn stdout(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-fn stderr(output: &Output) -> String {
+pub fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
@@ -71,6 +71,23 @@ fn a_run_prints_the_table_and_writes_the_folder() {
 }
 
 #[test]
+fn a_run_leaves_losses_and_anchors_and_for_those_who_ask_events() {
+    let home = tempfile::tempdir().unwrap();
+    let out = home.path().join("run");
+    let output = tiny_run(&out, &["--method", "er,hal", "--tensorboard"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let losses = fs::read_to_string(out.join("losses.csv")).unwrap();
+    // Two methods, two tasks, five batches.
+    assert_eq!(losses.lines().count(), 1 + 2 * 2 * 5);
+    assert!(losses.starts_with("method,seed,task,step,loss\ner,0,1,1,"), "{losses}");
+    assert_eq!(fs::read_to_string(out.join("runs.jsonl")).unwrap().lines().count(), 2);
+    for file in ["anchors/hal-seed0.npy", "anchors/hal-seed0.png", "tensorboard/er-seed0/events.out.tfevents.0"] {
+        assert!(fs::metadata(out.join(file)).unwrap().len() > 100, "{file}");
+    }
+    assert!(!out.join("anchors/er-seed0.npy").exists());
+}
+
+#[test]
 fn quiet_prints_the_table_and_nothing_else() {
     let home = tempfile::tempdir().unwrap();
     let output = tiny_run(&home.path().join("run"), &["--quiet", "--method", "finetune"]);
@@ -86,6 +103,7 @@ fn an_unknown_method_suggests_the_nearest_name() {
 
 #[test]
 fn values_that_make_no_sense_are_refused_before_anything_starts() {
+    refused(&["reproduce", "table9"], "table1");
     refused(&["run", "--tasks", "0"], "--tasks");
     refused(&["run", "--seeds", "0"], "--seeds");
     refused(&["run", "--rate", "0"], "--rate");

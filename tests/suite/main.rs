@@ -2,6 +2,7 @@
 
 mod cli; // the commands, as a user calls them
 mod data; // IDX files, MNIST, the stream of permuted tasks
+mod exports; // losses, anchors and events for other programs
 mod gpu; // what needs an adapter: same numbers, counted launches, no waiting
 mod gradients; // every rule and the whole HAL objective against finite differences
 mod hal; // HAL's objective and its ablations
@@ -12,7 +13,10 @@ mod metrics; // accuracy and forgetting
 mod program; // what compiling keeps of the meaning
 mod random; // named random streams
 mod report; // tables, run folders, results.json
+mod reproduce; // the paper's tables and figures, cell by cell
 mod runs; // runs side by side
+mod summary; // any run folders on one page
+mod tune; // grids on tuning tasks
 
 #[path = "../../examples/own_kernel.rs"]
 mod own_kernel;

@@ -11,7 +11,7 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 
-fn run(method: &str, seed: u64, accuracy: f64) -> RunRecord {
+pub fn run(method: &str, seed: u64, accuracy: f64) -> RunRecord {
     let settings = Settings::default();
     RunRecord {
         benchmark: "permuted-mnist".into(),
@@ -35,7 +35,7 @@ fn diverged(method: &str, seed: u64) -> RunRecord {
     RunRecord { diverged: true, diverged_at, ..run(method, seed, 0.1) }
 }
 
-fn results(runs: Vec<RunRecord>) -> Results {
+pub fn results(runs: Vec<RunRecord>) -> Results {
     let manifest = Manifest {
         version: "0.1.0".into(),
         command: vec!["hindsight".into(), "run".into()],
@@ -50,7 +50,7 @@ fn results(runs: Vec<RunRecord>) -> Results {
     Results::new(manifest, runs)
 }
 
-fn save(folder: &Path, runs: Vec<RunRecord>) -> Result<(), FolderError> {
+pub fn save(folder: &Path, runs: Vec<RunRecord>) -> Result<(), FolderError> {
     let tasks = json!({ "0": [{ "degrees": 3.5 }, { "degrees": 99.0 }] });
     RunFolder::create(folder, true)?.save(&results(runs), &tasks)
 }

@@ -8,13 +8,20 @@
 //! leaves a few random examples of each task out of training; before each test q learns from all of them, and
 //! goes back to what it was after it.
 
+mod gaussian;
+mod prediction;
+
+pub use gaussian::Gaussian;
+
 use super::adam::Adam;
-use super::{BatchStream, Lab, Learner, Method, Test};
-use crate::autodiff::{Stored, Tape, Var};
+use super::{BatchStream, Lab, Learner, Method};
+use crate::autodiff::{Stored, Tape};
 use crate::memory::Example;
 use crate::program::Program;
 use crate::random::{Generator, Stream};
 use crate::settings::Knob;
+use gaussian::Kept;
+use prediction::{Noise, Prediction};
 
 /// VCL.
 pub struct Vcl;
@@ -63,65 +70,6 @@ const RATE: f64 = 1e-3;
 /// ln σ² of every weight at first.
 const FIRST_LOG_VARIANCE: f64 = -6.0;
 
-/// Independent Gaussians, one a weight.
-#[derive(Clone, Copy)]
-pub struct Gaussian<'t> {
-    /// μ
-    pub mean: Var<'t>,
-    /// ln σ²
-    pub log_variance: Var<'t>,
-}
-
-impl<'t> Gaussian<'t> {
-    /// μ + ε σ
-    pub fn draw(&self, noise: Var<'t>) -> Var<'t> {
-        self.mean + noise * self.deviation()
-    }
-
-    /// σ
-    fn deviation(&self) -> Var<'t> {
-        (self.log_variance * 0.5).exp()
-    }
-
-    /// KL(self ‖ prior), in closed form: ½ Σ (ln σ_p² − ln σ² + (σ² + (μ − μ_p)²) / σ_p² − 1).
-    pub fn divergence(&self, prior: &Gaussian<'t>) -> Var<'t> {
-        // A ratio of variances is the exponential of a difference, so that where they are the same its slope is
-        // zero exactly: Adam would make full steps of what rounding left.
-        let wider = self.log_variance - prior.log_variance;
-        let apart = (self.mean - prior.mean).squared() * (-prior.log_variance).exp();
-        (wider.exp() - wider + apart - 1.0).total() * 0.5
-    }
-}
-
-/// Where a Gaussian is kept.
-struct Kept {
-    mean: Stored,
-    log_variance: Stored,
-}
-
-impl Kept {
-    fn new(lab: &mut Lab, name: &str) -> Kept {
-        let weights = [lab.model.parameters()];
-        let mut state = |of: &str| lab.session.state(&format!("{name}: {of}"), &weights);
-        Kept { mean: state("mean"), log_variance: state("log variance") }
-    }
-
-    fn load<'t>(&self, tape: &'t Tape) -> Gaussian<'t> {
-        Gaussian { mean: tape.load(&self.mean), log_variance: tape.load(&self.log_variance) }
-    }
-
-    fn assign<'t>(&self, tape: &'t Tape, value: &Gaussian<'t>) {
-        tape.assign(&self.mean, value.mean);
-        tape.assign(&self.log_variance, value.log_variance);
-    }
-
-    /// Records that this becomes a copy of another.
-    fn copy(&self, tape: &Tape, from: &Kept) {
-        let Gaussian { mean, log_variance } = from.load(tape);
-        self.assign(tape, &Gaussian { mean: mean + 0.0, log_variance: log_variance + 0.0 });
-    }
-}
-
 struct Work {
     stream: BatchStream,
     optimiser: Adam,
@@ -144,59 +92,6 @@ struct Work {
     /// 1 / N
     inverse_size: Stored,
     coreset: Option<Vec<Vec<Example>>>,
-}
-
-/// Keys of the noise: words of a run's own, and a counter that never comes again.
-struct Noise {
-    words: Vec<[u32; 2]>,
-    used: u32,
-}
-
-impl Noise {
-    fn new(lab: &Lab) -> Noise {
-        let words = |run| {
-            let word = lab.generator(run, Stream::Noise, 0).next_u64();
-            [word as u32, (word >> 32) as u32]
-        };
-        Noise { words: (0..lab.runs()).map(words).collect(), used: 0 }
-    }
-
-    /// Writes `count` new keys.
-    fn write(&mut self, lab: &mut Lab, to: &Stored, count: usize) {
-        let counters = self.used..self.used + count as u32;
-        for (run, [a, b]) in self.words.iter().enumerate() {
-            let keys: Vec<u32> = counters.clone().flat_map(|counter| [counter, *a, *b]).collect();
-            lab.session.write_index(to, run, &keys);
-        }
-        self.used = counters.end;
-    }
-}
-
-/// Answers averaged over draws of q.
-struct Prediction {
-    keys: Stored,
-    draw: Program,
-    test: Test,
-}
-
-impl Prediction {
-    fn new(lab: &mut Lab, q: &Kept) -> Prediction {
-        let (draws, weights) = (lab.settings.test_samples, lab.model.parameters());
-        let keys = lab.session.indices("test noise keys", draws, &[3]);
-        let table = lab.session.rows("drawn parameters", draws, &[weights]);
-        let tape = Tape::new();
-        tape.assign_row(&table, q.load(&tape).draw(tape.row(&keys).normal(&[weights])));
-        let draw = lab.session.compile(&tape);
-        let test = lab.compile_test(|tape, batch| {
-            let drawn = tape.load(&table);
-            let answer = |i: usize| {
-                let theta = drawn.slice(i * weights, &[weights]);
-                lab.model.forward_unmapped(theta, batch.pictures, &batch.unmap).1.softmax()
-            };
-            (0..draws).map(answer).reduce(|a, b| a + b).expect("there is at least one draw")
-        });
-        Prediction { keys, draw, test }
-    }
 }
 
 impl Work {
@@ -288,30 +183,37 @@ impl Work {
         }
     }
 
-    /// Moves q towards the posterior of `examples`, a list a run, in one pass.
+    /// Moves q towards the posterior of `examples`, a list a run.
     fn infer(&mut self, lab: &mut Lab, examples: &[Vec<Example>]) {
-        let steps = self.write(lab, examples);
         for (run, examples) in examples.iter().enumerate() {
             lab.session.write(&self.inverse_size, run, &[1.0 / examples.len() as f64]);
         }
         let draws = lab.settings.samples;
-        self.noise.write(lab, &self.keys, steps * draws);
         lab.session.run(&self.forget_moments, 0..1);
-        for step in 0..steps {
-            lab.session.run(&self.draw, step * draws..(step + 1) * draws);
-            lab.session.run(&self.step, step..step + 1);
+        for epoch in 0..lab.settings.epochs {
+            let steps = self.write(lab, examples, epoch);
+            self.noise.write(lab, &self.keys, steps * draws);
+            for step in 0..steps {
+                lab.session.run(&self.draw, step * draws..(step + 1) * draws);
+                lab.session.run(&self.step, step..step + 1);
+            }
         }
     }
 
-    /// Writes batches of examples and the rates of their steps; says how many steps there are.
-    fn write(&self, lab: &mut Lab, examples: &[Vec<Example>]) -> usize {
+    /// Writes the batches of an epoch and the rates of their steps; says how many steps there are. The first epoch
+    /// takes the examples as they come.
+    fn write(&self, lab: &mut Lab, examples: &[Vec<Example>], epoch: usize) -> usize {
         let size = lab.settings.batch;
         for (run, examples) in examples.iter().enumerate() {
+            let mut examples = examples.clone();
+            if epoch > 0 {
+                lab.generator(run, Stream::Order, epoch).shuffle(&mut examples);
+            }
             let batches: Vec<_> = examples.chunks(size).map(<[Example]>::to_vec).collect();
             lab.write_batches(&self.stream, run, &batches);
         }
         let steps = examples[0].len().div_ceil(size);
-        self.optimiser.write_rates(lab, 0, steps);
+        self.optimiser.write_rates(lab, epoch * steps, steps);
         steps
     }
 
@@ -337,8 +239,10 @@ impl Learner for Work {
     fn learn(&mut self, lab: &mut Lab, task: usize) {
         let examples = self.split(lab, task);
         if task == 0 {
-            let steps = self.write(lab, &examples);
-            lab.session.run(&self.fit, 0..steps);
+            for epoch in 0..lab.settings.epochs {
+                let steps = self.write(lab, &examples, epoch);
+                lab.session.run(&self.fit, 0..steps);
+            }
             lab.session.run(&self.begin, 0..1);
         }
         self.infer(lab, &examples);
@@ -349,10 +253,7 @@ impl Learner for Work {
         if let Some(coreset) = self.coreset.clone() {
             self.infer(lab, &coreset);
         }
-        let draws = lab.settings.test_samples;
-        self.noise.write(lab, &self.predict.keys, draws);
-        lab.session.run(&self.predict.draw, 0..draws);
-        let accuracies = lab.run_test(&self.predict.test);
+        let accuracies = self.predict.test(lab, &mut self.noise);
         lab.session.run(&self.restore, 0..1);
         accuracies
     }

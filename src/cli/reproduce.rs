@@ -1,0 +1,256 @@
+//! `hindsight reproduce`: the paper's tables and figures, cell by cell.
+
+use super::args::{TEST_IMAGES, TRAINING_IMAGES, count, within};
+use super::progress::Live;
+use super::{CliError, interrupt, names, print};
+use clap::Args;
+use hindsight::data::benchmarks;
+use hindsight::device::{self, Device, DeviceChoice};
+use hindsight::experiment::{self, ExperimentError, FinishedRun};
+use hindsight::report::manifest::DeviceRecord;
+use hindsight::report::{Results, benchmark_title, write_file};
+use hindsight::reproduce::{AnchorPicture, Cell, Cells, Reproduction, Selection, Sizes, Target, markdown, page};
+use hindsight::settings::Settings;
+use std::fs;
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+#[derive(Args)]
+pub struct ReproduceArgs {
+    /// Tables and figures of the paper, or all
+    #[arg(required = true, value_name = "WHAT", value_parser = names::target())]
+    what: Vec<Option<Target>>,
+
+    /// Only these methods, separated by commas
+    #[arg(long, value_name = "METHOD", value_delimiter = ',', value_parser = names::method())]
+    only: Vec<&'static str>,
+
+    /// Only these benchmarks, separated by commas [default: all]
+    #[arg(long, value_delimiter = ',', value_parser = names::benchmark())]
+    benchmark: Vec<&'static str>,
+
+    /// Seeds of every cell: 0, 1, 2, ... (the paper has 5)
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = within(1..=1000))]
+    seeds: u64,
+
+    /// Tasks in the stream (the paper's numbers are for 20)
+    #[arg(long, value_name = "N", default_value_t = defaults().tasks, value_parser = count(1..=1000))]
+    tasks: usize,
+
+    /// Training images a task (the paper's numbers are for 1000)
+    #[arg(long, value_name = "N", default_value_t = defaults().images_per_task, value_parser = count(1..=TRAINING_IMAGES))]
+    images: usize,
+
+    /// Test images, for every task and after every task
+    #[arg(long, value_name = "N", default_value_t = defaults().test_images, value_parser = count(1..=TEST_IMAGES))]
+    test_images: usize,
+
+    /// auto (a hardware GPU, else cpu), gpu, cpu, or an index or part of a name from `hindsight devices`
+    #[arg(long, default_value = "auto")]
+    device: DeviceChoice,
+
+    /// Where finished cells are kept and reused, and tables, figures and report.html are written
+    #[arg(long, value_name = "DIR", default_value = "reproduction")]
+    out: PathBuf,
+
+    /// Take finished cells from these run folders of `hindsight run`, too; separated by commas
+    #[arg(long, value_name = "DIR", value_delimiter = ',')]
+    reuse: Vec<PathBuf>,
+
+    /// List the cells, and which are finished
+    #[arg(long)]
+    dry_run: bool,
+
+    /// No progress, only the tables
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+fn defaults() -> Settings {
+    Settings::default()
+}
+
+/// What is to be made, and what of it is there.
+struct Work<'a> {
+    args: &'a ReproduceArgs,
+    selection: Selection,
+    targets: Vec<Target>,
+    cells: Cells,
+}
+
+pub fn run(args: &ReproduceArgs) -> Result<(), CliError> {
+    let device = device::open(&args.device)?;
+    let work = Work::new(args, &device)?;
+    let needed = work.needed();
+    let missing: Vec<&Cell> = needed.iter().filter(|cell| work.find(cell).is_none()).collect();
+    if args.dry_run {
+        return print(&work.list(&needed));
+    }
+    let pictured = work.pictured();
+    let picture_missing = pictured.is_some() && work.picture().is_none();
+    let count = missing.len() + usize::from(picture_missing);
+    let mut live = Live::new(count * args.tasks, args.quiet, interrupt::watch());
+    if !args.quiet {
+        live.say(&format!("device: {}; {} of {} cells to compute", device.describe(), missing.len(), needed.len()));
+    }
+    let outcome = work.compute(&missing, &device, &mut live).and_then(|()| match pictured {
+        Some(cell) if picture_missing => work.compute_picture(&cell, &device, &mut live),
+        _ => Ok(()),
+    });
+    live.end();
+    if let Err(CliError::Interrupted { .. }) = outcome {
+        let finished = needed.iter().filter(|cell| work.find(cell).is_some()).count();
+        eprintln!("{finished} of {} cells are finished; the same command goes on with the others", needed.len());
+    }
+    outcome?;
+    work.write(&device)
+}
+
+impl<'a> Work<'a> {
+    fn new(args: &'a ReproduceArgs, device: &Device) -> Result<Self, CliError> {
+        let all = args.what.contains(&None);
+        let wanted = |target: &Target| all || args.what.contains(&Some(*target));
+        let targets = Target::ALL.into_iter().filter(wanted).collect();
+        let benchmarks = if args.benchmark.is_empty() {
+            benchmarks::registry().iter().map(|b| b.name().to_string()).collect()
+        } else {
+            args.benchmark.iter().map(|name| name.to_string()).collect()
+        };
+        let selection = Selection {
+            only: args.only.iter().map(|name| name.to_string()).collect(),
+            benchmarks,
+            seeds: (0..args.seeds).collect(),
+            sizes: Sizes { tasks: args.tasks, images_per_task: args.images, test_images: args.test_images },
+        };
+        let record = DeviceRecord {
+            taken: device.describe().to_string(),
+            adapter: device.adapter_name().to_string(),
+            driver: device.driver().to_string(),
+        };
+        let mut cells = Cells::new(&args.out.join("cells"), record);
+        for folder in &args.reuse {
+            cells.reuse(Results::read(folder)?);
+        }
+        Ok(Work { args, selection, targets, cells })
+    }
+
+    /// Every cell once, in the order in which targets need them.
+    fn needed(&self) -> Vec<Cell> {
+        let mut cells: Vec<Cell> = vec![];
+        for (target, benchmark) in self.places() {
+            for entry in target.entries(benchmark, &self.selection) {
+                if !cells.contains(&entry.cell) {
+                    cells.push(entry.cell);
+                }
+            }
+        }
+        cells
+    }
+
+    fn places(&self) -> impl Iterator<Item = (Target, &String)> {
+        self.targets.iter().flat_map(|target| self.selection.benchmarks.iter().map(|benchmark| (*target, benchmark)))
+    }
+
+    fn find(&self, cell: &Cell) -> Option<Vec<experiment::RunRecord>> {
+        self.cells.find(cell).unwrap_or_else(|error| {
+            eprintln!("warning: {error}");
+            None
+        })
+    }
+
+    fn list(&self, needed: &[Cell]) -> String {
+        let line = |cell: &Cell| {
+            let state = match self.find(cell).and_then(|runs| runs.first().map(|run| run.total_seconds)) {
+                Some(seconds) => format!("finished in {seconds:.0} s"),
+                None => "to compute".into(),
+            };
+            format!("{state:<18} {}\n", cell.command())
+        };
+        needed.iter().map(line).collect()
+    }
+
+    fn compute(&self, missing: &[&Cell], device: &Device, live: &mut Live) -> Result<(), CliError> {
+        for (number, cell) in missing.iter().enumerate() {
+            if !self.args.quiet {
+                live.say(&format!("cell {} of {}: {}", number + 1, missing.len(), cell.command()));
+            }
+            let started = SystemTime::now();
+            let runs = self.train(cell, device, live)?;
+            self.cells.keep(cell, &runs, started)?;
+        }
+        Ok(())
+    }
+
+    fn train(&self, cell: &Cell, device: &Device, live: &mut Live) -> Result<Vec<FinishedRun>, CliError> {
+        let folder = Some(self.args.out.clone());
+        experiment::run(&cell.experiment(), device, live).map_err(|error| match error {
+            ExperimentError::Interrupted => CliError::Interrupted { finished: 0, folder },
+            source => CliError::Experiment { source, finished: 0, folder },
+        })
+    }
+
+    /// The run that Figure 2 shows, if it is wanted.
+    fn pictured(&self) -> Option<Cell> {
+        let wanted = self.targets.contains(&Target::Figure2)
+            && self.selection.benchmarks.iter().any(|benchmark| benchmark == "permuted-mnist")
+            && (self.selection.only.is_empty() || self.selection.only.iter().any(|name| name == "hal"));
+        wanted.then(|| self.selection.pictured())
+    }
+
+    fn picture_path(&self) -> Option<PathBuf> {
+        Some(self.cells.path(&self.pictured()?).join("figure2.json"))
+    }
+
+    fn picture(&self) -> Option<AnchorPicture> {
+        serde_json::from_str(&fs::read_to_string(self.picture_path()?).ok()?).ok()
+    }
+
+    fn compute_picture(&self, cell: &Cell, device: &Device, live: &mut Live) -> Result<(), CliError> {
+        let runs = self.train(cell, device, live)?;
+        let picture = AnchorPicture::of(cell, &runs[0]).expect("HAL has anchors");
+        let path = self.picture_path().expect("the picture is wanted");
+        Ok(write_file(&path, serde_json::to_string(&picture).expect("a picture is plain numbers"))?)
+    }
+
+    fn reproductions(&self) -> Vec<Reproduction> {
+        let make = |(target, benchmark): (Target, &String)| {
+            let entries = target.entries(benchmark, &self.selection);
+            let with_runs = entries.into_iter().filter_map(|entry| {
+                let runs = self.find(&entry.cell)?;
+                Some((entry, runs))
+            });
+            let of_figure_2 = target == Target::Figure2 && benchmark == "permuted-mnist";
+            let picture = if of_figure_2 { self.picture() } else { None };
+            Reproduction { target, benchmark: benchmark.clone(), entries: with_runs.collect(), picture }
+        };
+        self.places().map(make).filter(|made| !made.entries.is_empty() || made.picture.is_some()).collect()
+    }
+
+    /// Tables on the screen and as Markdown, figures as SVG, and everything on one page.
+    fn write(&self, device: &Device) -> Result<(), CliError> {
+        let made = self.reproductions();
+        for one in &made {
+            let stem = format!("{}-{}", one.target.name(), one.benchmark);
+            if !one.entries.is_empty() {
+                print(&format!("{}\n\n{}\n", one.title(), one.grid().to_text()))?;
+                write_file(&self.args.out.join(format!("{stem}.md")), markdown(one))?;
+            }
+            for (number, svg) in one.figures().iter().enumerate() {
+                write_file(&self.args.out.join(format!("{stem}-{}.svg", number + 1)), svg.standalone())?;
+            }
+        }
+        let benchmarks: Vec<&str> = self.selection.benchmarks.iter().map(|name| benchmark_title(name)).collect();
+        let Sizes { tasks, images_per_task, test_images } = self.selection.sizes;
+        let about = [
+            format!(
+                "{}: {tasks} tasks of {images_per_task} images, tested on {test_images} after each, {} seeds.",
+                benchmarks.join(" and "),
+                self.args.seeds
+            ),
+            format!("hindsight {}, on {}.", env!("CARGO_PKG_VERSION"), device.describe()),
+        ];
+        let path = self.args.out.join("report.html");
+        write_file(&path, page(&made, &about).render())?;
+        print(&format!("Written to {}; the page is {}.\n", self.args.out.display(), path.display()))
+    }
+}

@@ -1,0 +1,181 @@
+//! `hindsight tune`: a method's grid on the tuning tasks, chunk by chunk.
+
+use super::args::{TEST_IMAGES, TRAINING_IMAGES, count, within};
+use super::progress::Live;
+use super::{CliError, interrupt, names, print};
+use clap::Args;
+use hindsight::data::stream::TUNING_TASKS;
+use hindsight::device::{self, Device, DeviceChoice};
+use hindsight::experiment::{self, Experiment, ExperimentError, RunRecord};
+use hindsight::methods;
+use hindsight::report::{Grid, write_file};
+use hindsight::settings::{Settings, TaskSet};
+use hindsight::tune::{Plan, Tuned, configurations};
+use md5::{Digest, Md5};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Runs in one program unless told otherwise: a hundred megabytes of parameters and what belongs to them on
+/// the CPU, and within what every GPU binds at once.
+const CHUNK: usize = 49;
+
+#[derive(Args)]
+pub struct TuneArgs {
+    /// The benchmark whose tuning tasks are learned
+    #[arg(long, default_value = "permuted-mnist", value_parser = names::benchmark())]
+    benchmark: &'static str,
+
+    /// The method whose grid (Appendix C) is run
+    #[arg(long, default_value = "hal", value_parser = names::method())]
+    method: &'static str,
+
+    /// Seeds of every configuration: 0, 1, 2, ...
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = within(1..=1000))]
+    seeds: u64,
+
+    /// Training images a task
+    #[arg(long, value_name = "N", default_value_t = defaults().images_per_task, value_parser = count(1..=TRAINING_IMAGES))]
+    images: usize,
+
+    /// Test images, for every task and after every task
+    #[arg(long, value_name = "N", default_value_t = defaults().test_images, value_parser = count(1..=TEST_IMAGES))]
+    test_images: usize,
+
+    /// Runs side by side in one program
+    #[arg(long, value_name = "N", default_value_t = CHUNK, value_parser = count(1..=4096))]
+    chunk: usize,
+
+    /// Tune on the first evaluation tasks instead, as the released code does (a leak: never report on them)
+    #[arg(long)]
+    leak: bool,
+
+    /// auto (a hardware GPU, else cpu), gpu, cpu, or an index or part of a name from `hindsight devices`
+    #[arg(long, default_value = "auto")]
+    device: DeviceChoice,
+
+    /// Where finished chunks are kept and reused, and the choice is written [default: tuned/<benchmark>-<method>]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+
+    /// No progress, only the choice
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+fn defaults() -> Settings {
+    Settings::default()
+}
+
+pub fn run(args: &TuneArgs) -> Result<(), CliError> {
+    let plan = plan(args);
+    if plan.configurations.len() == 1 {
+        return Err(CliError::NoGrid(args.method));
+    }
+    let device = device::open(&args.device)?;
+    let default = || Path::new("tuned").join(format!("{}-{}", args.benchmark, args.method));
+    let out = args.out.clone().unwrap_or_else(default);
+    let chunks = plan.chunks(args.chunk);
+    let kept: Vec<(PathBuf, Option<Vec<RunRecord>>)> =
+        chunks.iter().map(|chunk| kept(&out, chunk, &device.adapter_name())).collect();
+    let missing = kept.iter().filter(|(_, records)| records.is_none()).count();
+    let mut live = Live::new(missing * TUNING_TASKS, args.quiet, interrupt::watch());
+    if !args.quiet {
+        let (all, count) = (plan.configurations.len(), chunks.len());
+        live.say(&format!(
+            "device: {}; {all} configurations, {missing} of {count} chunks to compute",
+            device.describe()
+        ));
+    }
+    let mut records = vec![];
+    for (chunk, (path, known)) in chunks.iter().zip(kept) {
+        records.extend(match known {
+            Some(known) => known,
+            None => compute(chunk, &path, &device, &mut live, &out)?,
+        });
+    }
+    live.end();
+    let tuned = plan.choose(plan.outcomes(&records)).ok_or(CliError::AllDiverged)?;
+    write(&tuned, &out)?;
+    print(&describe(&tuned, &out))
+}
+
+fn plan(args: &TuneArgs) -> Plan {
+    let method = methods::find(args.method).expect("the command line lets only registered ones pass");
+    let settings = Settings {
+        task_set: if args.leak { TaskSet::Evaluation } else { TaskSet::Tuning },
+        tasks: TUNING_TASKS,
+        images_per_task: args.images,
+        test_images: args.test_images,
+        ..methods::paper_settings(method)
+    };
+    Plan {
+        benchmark: args.benchmark.into(),
+        method: args.method.into(),
+        settings,
+        seeds: (0..args.seeds).collect(),
+        configurations: configurations(method),
+    }
+}
+
+/// Where a chunk is kept, under a hash of all that it depends on, and its records if it is finished.
+fn kept(out: &Path, chunk: &Experiment, adapter: &str) -> (PathBuf, Option<Vec<RunRecord>>) {
+    let Experiment { benchmark, method, runs } = chunk;
+    let depends = (benchmark, method, runs, env!("CARGO_PKG_VERSION"), adapter);
+    let text = serde_json::to_string(&depends).expect("runs are plain values");
+    let hash: String = Md5::digest(text).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let path = out.join("chunks").join(format!("{hash}.json"));
+    let read = fs::read_to_string(&path).ok().and_then(|text| serde_json::from_str::<Vec<RunRecord>>(&text).ok());
+    let whole = read.filter(|records| records.len() == runs.len());
+    (path, whole)
+}
+
+fn compute(
+    chunk: &Experiment,
+    path: &Path,
+    device: &Device,
+    live: &mut Live,
+    out: &Path,
+) -> Result<Vec<RunRecord>, CliError> {
+    let finished = experiment::run(chunk, device, live).map_err(|error| match error {
+        ExperimentError::Interrupted => CliError::Paused(out.to_owned()),
+        source => CliError::Experiment { source, finished: 0, folder: Some(out.to_owned()) },
+    })?;
+    let records: Vec<RunRecord> = finished.into_iter().map(|run| run.record).collect();
+    write_file(path, serde_json::to_string(&records).expect("records have string keys"))?;
+    Ok(records)
+}
+
+fn write(tuned: &Tuned, out: &Path) -> Result<(), CliError> {
+    write_file(&out.join("tuned.json"), serde_json::to_string_pretty(tuned).expect("a choice is plain values") + "\n")?;
+    write_file(&out.join("grid.csv"), tuned.csv())?;
+    for (name, svg) in tuned.heat_maps() {
+        write_file(&out.join(format!("heat-map-{name}.svg")), svg.standalone())?;
+    }
+    Ok(())
+}
+
+/// The best ten, and where everything is.
+fn describe(tuned: &Tuned, out: &Path) -> String {
+    let mut best: Vec<_> = tuned.grid.iter().filter(|outcome| !outcome.diverged).collect();
+    best.sort_by(|a, b| b.accuracy.total_cmp(&a.accuracy));
+    let names: Vec<String> = tuned.knobs.keys().map(|knob| knob.to_string()).collect();
+    let header: Vec<&str> = names.iter().map(String::as_str).chain(["accuracy %", "forgetting"]).collect();
+    let mut grid = Grid::new(&header);
+    for outcome in best.iter().take(10) {
+        let values = outcome.knobs.values().map(f64::to_string);
+        let scores = [format!("{:.1}", 100.0 * outcome.accuracy), format!("{:.2}", outcome.forgetting)];
+        grid.push(values.chain(scores).collect());
+    }
+    let diverged = tuned.grid.len() - best.len();
+    let file = out.join("tuned.json");
+    format!(
+        "{}\nThe first is chosen, of {} configurations ({diverged} diverged). Written to {}.\n\
+         Use it: hindsight run --benchmark {} --method {} --tuned {}\n",
+        grid.to_text(),
+        tuned.grid.len(),
+        out.display(),
+        tuned.benchmark,
+        tuned.method,
+        file.display()
+    )
+}

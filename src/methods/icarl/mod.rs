@@ -1,0 +1,115 @@
+//! iCaRL (Rebuffi et al., 2017): exemplars chosen by herding, distillation on them, and the nearest mean of
+//! exemplars as the answer.
+//!
+//! φ the features, scaled to length 1 · μ a class's mean of them. After a task each class gets m exemplars, one
+//! after another, so that their mean comes as near as can be to μ. A step is one on the cross-entropy of the
+//! batch plus that of the predictions on exemplars with those of the last task's model. An image belongs to the
+//! class whose exemplars' mean is nearest; where classes come again in later tasks, the mean is over all tasks.
+
+mod exemplars;
+mod herding;
+
+pub use herding::herd;
+
+use super::{BatchStream, Lab, Learner, Method, Test};
+use crate::autodiff::{Stored, Tape};
+use crate::program::Program;
+use exemplars::Exemplars;
+use herding::{Herding, unit_rows};
+
+/// Incremental classifier and representation learning.
+pub struct Icarl;
+
+impl Method for Icarl {
+    fn name(&self) -> &'static str {
+        "icarl"
+    }
+    fn title(&self) -> &'static str {
+        "iCaRL"
+    }
+    fn summary(&self) -> &'static str {
+        "exemplars by herding, distillation on them, nearest mean of exemplars"
+    }
+    fn start(&self, lab: &mut Lab) -> Box<dyn Learner> {
+        Box::new(Work::new(lab))
+    }
+}
+
+struct Work {
+    stream: BatchStream,
+    first: Program,
+    later: Program,
+    exemplars: Exemplars,
+    herding: Herding,
+    /// Keeps the model for the next task's distillation.
+    snapshot: Program,
+    test: Test,
+    means: Program,
+}
+
+impl Work {
+    fn new(lab: &mut Lab) -> Work {
+        let (steps, classes) = (lab.settings.steps(), lab.classes());
+        let stream = lab.stream("batch", steps, lab.settings.batch);
+        let last = lab.session.state("theta of the last task", &[lab.model.parameters()]);
+        let exemplars = Exemplars::new(lab);
+        let herding = Herding::new(lab, &exemplars.table);
+        let first = record(lab, &stream, None);
+        let later = record(lab, &stream, Some((&exemplars, &last)));
+
+        let snapshot = Tape::new();
+        snapshot.assign(&last, snapshot.load(&lab.theta) + 0.0);
+
+        let class_means = lab.session.state("means of exemplars", &[classes, lab.model.features()]);
+        let means = Tape::new();
+        let images = exemplars.images(&means);
+        let features = unit_rows(lab.model.forward(means.load(&lab.theta), images).0);
+        means.assign(&class_means, unit_rows(means.load(&exemplars.shares).matmul(features)));
+
+        let [snapshot, means] = [&snapshot, &means].map(|tape| lab.session.compile(tape));
+        let test = lab.compile_test(|tape, batch| {
+            let (features, _) = lab.model.forward_unmapped(tape.load(&lab.theta), batch.pictures, &batch.unmap);
+            // The nearest of means of length 1 is the one in whose direction most of φ lies, however long φ is.
+            features.matmul_transposed(tape.load(&class_means), false, true)
+        });
+        Work { stream, first, later, exemplars, herding, snapshot, test, means }
+    }
+}
+
+fn record(lab: &Lab, stream: &BatchStream, past: Option<(&Exemplars, &Stored)>) -> Program {
+    let tape = Tape::new();
+    let theta = tape.load(&lab.theta);
+    let mut loss = lab.loss(theta, &lab.batch(&tape, stream));
+    if let Some((exemplars, last)) = past {
+        let table = exemplars.images(&tape);
+        let images = table.gather_rows(tape.row(&exemplars.chosen));
+        let before = lab.model.logits(tape.load(last), images).softmax();
+        let now = lab.model.logits(theta, images).log_softmax();
+        // The divergence from the last model's predictions, but for what does not depend on θ.
+        loss = loss - ((before * now).sum(1) * tape.row(&exemplars.weights)).total();
+    }
+    tape.assign(&lab.theta, theta - tape.grad(loss, theta).scaled(lab.rate(&tape)));
+    tape.assign_row(&lab.losses, loss);
+    lab.session.compile(&tape)
+}
+
+impl Learner for Work {
+    fn learn(&mut self, lab: &mut Lab, task: usize) {
+        lab.write_task(&self.stream, task);
+        self.exemplars.choose(lab);
+        let program = if task == 0 { &self.first } else { &self.later };
+        lab.session.run(program, 0..lab.settings.steps());
+        self.herding.run(lab, task);
+        self.exemplars.add_task(lab, task);
+        lab.session.run(&self.snapshot, 0..1);
+    }
+
+    fn test(&mut self, lab: &mut Lab, _: usize) -> Vec<Vec<f64>> {
+        lab.session.run(&self.means, 0..1);
+        lab.run_test(&self.test)
+    }
+
+    fn step(&self) -> &Program {
+        &self.later
+    }
+}

@@ -1,0 +1,68 @@
+//! Answers averaged over draws, and the keys of the noise of all draws.
+
+use super::gaussian::Kept;
+use crate::autodiff::{Stored, Tape};
+use crate::methods::{Lab, Test};
+use crate::program::Program;
+use crate::random::Stream;
+
+/// Keys of the noise: words of a run's own, and a counter that never comes again.
+pub(super) struct Noise {
+    words: Vec<[u32; 2]>,
+    used: u32,
+}
+
+impl Noise {
+    pub fn new(lab: &Lab) -> Noise {
+        let words = |run| {
+            let word = lab.generator(run, Stream::Noise, 0).next_u64();
+            [word as u32, (word >> 32) as u32]
+        };
+        Noise { words: (0..lab.runs()).map(words).collect(), used: 0 }
+    }
+
+    /// Writes `count` new keys.
+    pub fn write(&mut self, lab: &mut Lab, to: &Stored, count: usize) {
+        let counters = self.used..self.used + count as u32;
+        for (run, [a, b]) in self.words.iter().enumerate() {
+            let keys: Vec<u32> = counters.clone().flat_map(|counter| [counter, *a, *b]).collect();
+            lab.session.write_index(to, run, &keys);
+        }
+        self.used = counters.end;
+    }
+}
+
+/// Answers averaged over draws of q.
+pub(super) struct Prediction {
+    keys: Stored,
+    draw: Program,
+    test: Test,
+}
+
+impl Prediction {
+    pub fn new(lab: &mut Lab, q: &Kept) -> Prediction {
+        let (draws, weights) = (lab.settings.test_samples, lab.model.parameters());
+        let keys = lab.session.indices("test noise keys", draws, &[3]);
+        let table = lab.session.rows("drawn parameters", draws, &[weights]);
+        let tape = Tape::new();
+        tape.assign_row(&table, q.load(&tape).draw(tape.row(&keys).normal(&[weights])));
+        let draw = lab.session.compile(&tape);
+        let test = lab.compile_test(|tape, batch| {
+            let drawn = tape.load(&table);
+            let answer = |i: usize| {
+                let theta = drawn.slice(i * weights, &[weights]);
+                lab.model.forward_unmapped(theta, batch.pictures, &batch.unmap).1.softmax()
+            };
+            (0..draws).map(answer).reduce(|a, b| a + b).expect("there is at least one draw")
+        });
+        Prediction { keys, draw, test }
+    }
+
+    /// Draws anew, and tests.
+    pub fn test(&self, lab: &mut Lab, noise: &mut Noise) -> Vec<Vec<f64>> {
+        let draws = lab.settings.test_samples;
+        noise.write(lab, &self.keys, draws);
+        lab.session.run(&self.draw, 0..draws);
+        lab.run_test(&self.test)
+    }
+}

@@ -1,0 +1,105 @@
+//! What else a run folder holds: losses step by step, anchors as numbers and as a picture.
+
+use crate::experiment::{Anchors, FinishedRun, RunRecord};
+use serde::{Deserialize, Serialize};
+
+/// One line of `runs.jsonl`.
+#[derive(Serialize)]
+struct Line<'a> {
+    #[serde(flatten)]
+    record: &'a RunRecord,
+    /// Task by task. JSON has no NaN: a loss that is not finite is null.
+    losses: Vec<Vec<Option<f64>>>,
+}
+
+/// `runs.jsonl`: a line a run, its record and its losses.
+pub fn runs_jsonl(runs: &[FinishedRun]) -> String {
+    let finite = |losses: &Vec<f64>| losses.iter().map(|loss| Some(*loss).filter(|l| l.is_finite())).collect();
+    let line = |run: &FinishedRun| {
+        let line = Line { record: &run.record, losses: run.losses.iter().map(finite).collect() };
+        serde_json::to_string(&line).expect("records have string keys, and memory does not fail") + "\n"
+    };
+    runs.iter().map(line).collect()
+}
+
+/// A run's losses, as `runs.jsonl` keeps them.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct Losses {
+    #[serde(flatten)]
+    record: RunRecord,
+    losses: Vec<Vec<Option<f64>>>,
+}
+
+impl Losses {
+    /// Whether they are this run's.
+    pub fn is_of(&self, run: &RunRecord) -> bool {
+        self.record == *run
+    }
+
+    /// One after another; what was not finite is NaN.
+    pub fn flat(&self) -> Vec<f64> {
+        self.losses.iter().flatten().map(|loss| loss.unwrap_or(f64::NAN)).collect()
+    }
+}
+
+/// Reads `runs.jsonl`. A line that cannot be read is left out: it is an extra.
+pub fn read_losses(text: &str) -> Vec<Losses> {
+    text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+}
+
+/// `losses.csv`: a line a step. A loss that is not finite is as it is, `NaN` or `inf`.
+pub fn losses_csv(runs: &[FinishedRun]) -> String {
+    let mut text = String::from("method,seed,task,step,loss\n");
+    for run in runs {
+        for (task, losses) in run.losses.iter().enumerate() {
+            for (step, loss) in losses.iter().enumerate() {
+                let RunRecord { method, seed, .. } = &run.record;
+                // Losses are single precision.
+                text += &format!("{method},{seed},{},{},{}\n", task + 1, step + 1, *loss as f32);
+            }
+        }
+    }
+    text
+}
+
+/// Pixels of a side of an image.
+const SIDE: usize = 28;
+
+/// Anchors as a NumPy array, `[tasks, classes, 28, 28]` of little-endian f32.
+pub fn anchors_npy(anchors: &Anchors) -> Vec<u8> {
+    let tasks = anchors.images.len() / anchors.classes;
+    let header = format!(
+        "{{'descr': '<f4', 'fortran_order': False, 'shape': ({tasks}, {}, {SIDE}, {SIDE}), }}",
+        anchors.classes
+    );
+    // Magic, version 1.0, length; then the header, padded so that data begins at a multiple of 64.
+    let padding = 63 - (10 + header.len()) % 64;
+    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+    bytes.extend(((header.len() + padding + 1) as u16).to_le_bytes());
+    bytes.extend(header.bytes().chain(std::iter::repeat_n(b' ', padding)).chain([b'\n']));
+    bytes.extend(anchors.images.iter().flatten().flat_map(|pixel| (*pixel as f32).to_le_bytes()));
+    bytes
+}
+
+/// Anchors as a picture: a row a task, a column a class, each scaled from its darkest to its lightest pixel.
+pub fn anchors_png(anchors: &Anchors) -> Vec<u8> {
+    const PITCH: usize = SIDE + 2;
+    let (columns, rows) = (anchors.classes, anchors.images.len() / anchors.classes);
+    let width = columns * PITCH;
+    let mut grey = vec![96; width * rows * PITCH];
+    for (n, image) in anchors.images.iter().enumerate() {
+        let (left, top) = (n % columns * PITCH + 1, n / columns * PITCH + 1);
+        let low = image.iter().copied().fold(f64::INFINITY, f64::min);
+        let range = image.iter().copied().fold(f64::NEG_INFINITY, f64::max) - low;
+        for (p, pixel) in image.iter().enumerate() {
+            let level = if range > 0.0 { 255.0 * (pixel - low) / range } else { 0.0 };
+            grey[(top + p / SIDE) * width + left + p % SIDE] = level.round() as u8;
+        }
+    }
+    let mut file = Vec::new();
+    let mut encoder = png::Encoder::new(&mut file, width as u32, (rows * PITCH) as u32);
+    encoder.set_color(png::ColorType::Grayscale);
+    let written = encoder.write_header().and_then(|mut writer| writer.write_image_data(&grey));
+    written.expect("a picture of the right size is written into memory");
+    file
+}
