@@ -84,10 +84,10 @@ fn row(group: &Group<'_>) -> Vec<String> {
     vec![
         group.label.clone(),
         accuracy.map_or("diverged".into(), |s| plus_minus(s, 1)),
-        paper_accuracy.map_or("-".into(), |s| plus_minus(s, 1)),
+        printed(paper_accuracy, 1),
         difference(accuracy, paper_accuracy, 1),
         forgetting.map_or("diverged".into(), |s| plus_minus(s, 2)),
-        paper_forgetting.map_or("-".into(), |s| plus_minus(s, 2)),
+        printed(paper_forgetting, 2),
         difference(forgetting, paper_forgetting, 2),
         runs,
     ]
@@ -102,6 +102,15 @@ pub fn measured(group: &Group<'_>) -> (Option<Spread>, Option<Spread>) {
 /// The paper's own precision: its accuracies have one decimal, every deviation two.
 pub fn plus_minus(spread: Spread, decimals: usize) -> String {
     format!("{:.decimals$} ± {:.2}", spread.mean, spread.sd)
+}
+
+/// A number of the paper's, which prints no deviation for some.
+pub fn printed(paper: Option<Spread>, decimals: usize) -> String {
+    match paper {
+        Some(Spread { mean, sd: 0.0 }) => format!("{mean:.decimals$}"),
+        Some(spread) => plus_minus(spread, decimals),
+        None => "-".into(),
+    }
 }
 
 /// Ours less theirs; marked where that is more than two standard deviations of both, which are independent.

@@ -5,7 +5,7 @@ use crate::experiment::RunRecord;
 use crate::report::figure::{self, Bar, Curve, Svg};
 use crate::report::groups::{Group, groups};
 use crate::report::html::Page;
-use crate::report::table::{difference, divergences, measured, plus_minus};
+use crate::report::table::{difference, divergences, measured, plus_minus, printed};
 use crate::report::{Grid, Spread, average_accuracy, benchmark_title, matrix_figures, method_title, paper};
 
 /// A target on one benchmark, with what its cells gave.
@@ -104,7 +104,7 @@ fn row(entry: &Entry, group: &Group<'_>, accuracy: bool, forgetting: bool) -> Ve
     let mut row = vec![entry.label.clone()];
     let mut compare = |ours: Option<Spread>, theirs: Option<Spread>, decimals: usize| {
         row.push(ours.map_or("diverged".into(), |s| plus_minus(s, decimals)));
-        row.push(theirs.map_or("-".into(), |s| plus_minus(s, decimals)));
+        row.push(printed(theirs, decimals));
         row.push(difference(ours, theirs, decimals));
     };
     if accuracy {

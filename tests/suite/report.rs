@@ -73,6 +73,8 @@ fn a_method_whose_runs_all_diverged_has_no_mean() {
     let line = text.lines().find(|line| line.starts_with("HAL ")).unwrap();
     assert!(line.contains("diverged") && line.contains("0 of 1"), "{line}");
     assert!(!average_accuracy_svg(&[run("er", 0, 0.7), diverged("hal", 0)]).contains("HAL"));
+    let empty = average_accuracy_svg(&[diverged("hal", 0)]);
+    assert!(empty.contains("</svg>") && empty.len() < 10_000, "a picture without curves is a small one");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use super::plot::{Axis, Plot};
 use super::svg::{Svg, series};
 use crate::report::Spread;
+use std::cmp::Ordering;
 
 /// A line.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,7 +18,12 @@ pub struct Curve {
 pub fn lines(title: &str, x_label: &str, y_label: &str, curves: &[Curve]) -> Svg {
     let points = || curves.iter().flat_map(|curve| &curve.points);
     let (low, high) = points().fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), (x, _)| (a.min(*x), b.max(*x)));
-    let x = Axis::new(x_label, if low < high { low..high } else { low - 0.5..low + 0.5 }, 10);
+    let range = match low.total_cmp(&high) {
+        Ordering::Less => low..high,
+        Ordering::Equal => low - 0.5..low + 0.5,
+        Ordering::Greater => 0.0..1.0, // nothing to draw: all runs diverged
+    };
+    let x = Axis::new(x_label, range, 10);
     let x = if points().all(|(x, _)| x.fract() == 0.0) { x.whole() } else { x };
     let y = Axis::around(y_label, points().flat_map(|(_, s)| [s.mean - s.sd, s.mean + s.sd]), 7);
     let names: Vec<String> = curves.iter().map(|curve| curve.name.clone()).collect();
