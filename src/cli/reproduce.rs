@@ -98,9 +98,9 @@ pub fn run(args: &ReproduceArgs) -> Result<(), CliError> {
         _ => Ok(()),
     });
     live.end();
-    if let Err(CliError::Interrupted { .. }) = outcome {
+    if let Err(CliError::Paused(_)) = outcome {
         let finished = needed.iter().filter(|cell| work.find(cell).is_some()).count();
-        eprintln!("{finished} of {} cells are finished; the same command goes on with the others", needed.len());
+        eprintln!("{finished} of {} cells are finished", needed.len());
     }
     outcome?;
     work.write(&device)
@@ -182,10 +182,9 @@ impl<'a> Work<'a> {
     }
 
     fn train(&self, cell: &Cell, device: &Device, live: &mut Live) -> Result<Vec<FinishedRun>, CliError> {
-        let folder = Some(self.args.out.clone());
         experiment::run(&cell.experiment(), device, live).map_err(|error| match error {
-            ExperimentError::Interrupted => CliError::Interrupted { finished: 0, folder },
-            source => CliError::Experiment { source, finished: 0, folder },
+            ExperimentError::Interrupted => CliError::Paused(self.args.out.clone()),
+            source => CliError::Experiment { source, finished: 0, folder: Some(self.args.out.clone()) },
         })
     }
 

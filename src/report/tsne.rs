@@ -8,6 +8,13 @@ use crate::random::{Stream, generator};
 /// If there are fewer than four points, for which there is no picture.
 pub fn tsne(points: &[Vec<f32>]) -> Vec<(f64, f64)> {
     assert!(points.len() >= 4, "t-SNE: {} points are too few for a picture", points.len());
+    // The crate adds up in parallel, in an order that depends on which thread was idle, and an embedding magnifies a
+    // rounding into another picture: one thread has one order.
+    let one_thread = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a thread can be started");
+    one_thread.install(|| embed(points))
+}
+
+fn embed(points: &[Vec<f32>]) -> Vec<(f64, f64)> {
     // A point's neighbourhood, as the method's authors advise; less where there are few points.
     let perplexity = 30.0_f32.min((points.len() - 1) as f32 / 3.0);
     let distance = |a: &&[f32], b: &&[f32]| a.iter().zip(*b).map(|(a, b)| (a - b) * (a - b)).sum::<f32>().sqrt();

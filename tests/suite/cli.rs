@@ -157,32 +157,36 @@ fn devices_always_answers_and_names_cpu() {
     assert!(stdout(&output).contains("cpu"));
 }
 
-/// Finetune has finished when its last line appears; HAL is then interrupted.
+/// Starts the program, sends it Ctrl-C once a line that begins with `sign` has appeared, and waits for its end: the
+/// exit code, and what it said after that.
 #[cfg(unix)]
-#[test]
-fn ctrl_c_keeps_what_is_finished_and_exits_with_130() {
+pub fn interrupted_at(sign: &str, args: &[&str]) -> (Option<i32>, String) {
     use std::io::{BufRead, BufReader, Read};
     use std::process::Stdio;
-    let home = tempfile::tempdir().unwrap();
-    let out = home.path().join("run");
-    let mut child = Command::new(env!("CARGO_BIN_EXE_hindsight"))
-        .args(["run", "--device=cpu", "--method=finetune,hal", "--seeds=1", "--tasks=10"])
-        .args(["--images=400", "--test-images=200", "--out"])
-        .arg(&out)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut program = Command::new(env!("CARGO_BIN_EXE_hindsight"));
+    let mut child = program.args(args).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(child.stderr.take().unwrap());
     let mut line = String::new();
-    while !line.starts_with("finetune: task 10 of 10") {
+    while !line.starts_with(sign) {
         line.clear();
-        assert!(lines.read_line(&mut line).unwrap() > 0, "it ended before finetune did");
+        assert!(lines.read_line(&mut line).unwrap() > 0, "it ended before it said '{sign}'");
     }
     Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
     let mut rest = String::new();
     lines.read_to_string(&mut rest).unwrap();
-    assert_eq!(child.wait().unwrap().code(), Some(130), "{rest}");
+    (child.wait().unwrap().code(), rest)
+}
+
+/// Finetune has finished when its last line appears; HAL is then interrupted.
+#[cfg(unix)]
+#[test]
+fn ctrl_c_keeps_what_is_finished_and_exits_with_130() {
+    let home = tempfile::tempdir().unwrap();
+    let out = home.path().join("run");
+    let what = ["run", "--device=cpu", "--method=finetune,hal", "--seeds=1", "--tasks=10", "--images=400"];
+    let where_to = ["--test-images=200", "--out", out.to_str().unwrap()];
+    let (code, rest) = interrupted_at("finetune: task 10 of 10", &[&what[..], &where_to[..]].concat());
+    assert_eq!(code, Some(130), "{rest}");
     assert!(rest.contains("interrupted: 1 finished run"), "{rest}");
     assert_eq!(methods_in(&out), ["finetune"]);
 }

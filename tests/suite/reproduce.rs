@@ -1,6 +1,8 @@
 //! `hindsight reproduce`: the paper's numbers are the paper's, cells are computed once, and what is marked is
 //! far off.
 
+#[cfg(unix)]
+use crate::cli::interrupted_at;
 use crate::cli::{hindsight, stderr, stdout};
 use hindsight::experiment::RunRecord;
 use hindsight::methods;
@@ -116,6 +118,24 @@ fn a_second_reproduction_computes_nothing_and_a_damaged_cell_again() {
     let third = reproduce(home.path(), &what);
     assert!(stderr(&third).contains("computed anew") && stderr(&third).contains("1 of 2 cells"), "{}", stderr(&third));
     assert_eq!(training_times(home.path()).len(), 3);
+}
+
+/// The first cell is kept when the second begins, which is then interrupted.
+#[cfg(unix)]
+#[test]
+fn a_killed_reproduction_goes_on_with_what_is_missing() {
+    let home = tempfile::tempdir().unwrap();
+    let sizes = ["reproduce", "table2", "--device=cpu", "--tasks=8", "--images=300", "--test-images=100", "--seeds=1"];
+    let rest = ["--benchmark=permuted-mnist", "--only=er,hal", "--out", home.path().to_str().unwrap()];
+    let args = [&sizes[..], &rest[..]].concat();
+    let (code, said) = interrupted_at("cell 2 of 3", &args);
+    assert_eq!(code, Some(130), "{said}");
+    let kept = training_times(home.path());
+    assert!(!kept.is_empty() && kept.len() < 3 && said.contains("goes on"), "{said}");
+    let second = hindsight(&args);
+    assert!(second.status.success(), "{}", stderr(&second));
+    let all = training_times(home.path());
+    assert!(all.len() == 3 && kept.iter().all(|cell| all.contains(cell)), "finished cells are not computed again");
 }
 
 #[test]
