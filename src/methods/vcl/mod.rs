@@ -2,26 +2,23 @@
 //!
 //! q the posterior, a Gaussian a weight · p the prior, which is the last task's q · ε standard normal
 //!
-//! A step is Adam's on −mean over draws of log-likelihood(μ + ε σ) + KL(q ‖ p) / N. Its draws are replayed one
-//! after another, each adding its part to the gradient, so that one draw's parameters are all that is in memory.
-//! The first task starts from a maximum-likelihood fit, with a standard normal prior. Predictions are averaged over draws of q. VCL-Random
+//! A step is Adam's on −mean over draws of log-likelihood(μ + ε σ) + KL(q ‖ p) / N. The first task starts from a maximum-likelihood fit, with a standard normal prior. Predictions are averaged over draws of q. VCL-Random
 //! leaves a few random examples of each task out of training; before each test q learns from all of them, and
 //! goes back to what it was after it.
 
 mod gaussian;
 mod prediction;
+mod state;
 
 pub use gaussian::Gaussian;
 
-use super::adam::Adam;
-use super::{BatchStream, Lab, Learner, Method};
-use crate::autodiff::{Stored, Tape};
+use super::{Lab, Learner, Method};
 use crate::memory::Example;
 use crate::program::Program;
 use crate::random::{Generator, Stream};
 use crate::settings::Knob;
-use gaussian::Kept;
 use prediction::{Noise, Prediction};
+use state::State;
 
 /// VCL.
 pub struct Vcl;
@@ -65,14 +62,8 @@ impl Method for VclRandom {
     }
 }
 
-/// The released code's learning rate, of Adam.
-const RATE: f64 = 1e-3;
-/// ln σ² of every weight at first.
-const FIRST_LOG_VARIANCE: f64 = -6.0;
-
 struct Work {
-    stream: BatchStream,
-    optimiser: Adam,
+    state: State,
     /// The maximum-likelihood fit of the first task.
     fit: Program,
     /// q from that fit.
@@ -87,10 +78,7 @@ struct Work {
     /// q ← p
     restore: Program,
     noise: Noise,
-    keys: Stored,
     predict: Prediction,
-    /// 1 / N
-    inverse_size: Stored,
     coreset: Option<Vec<Vec<Example>>>,
 }
 
@@ -98,101 +86,32 @@ impl Work {
     fn new(lab: &mut Lab, coreset: bool) -> Work {
         let capacity = lab.capacity().div_ceil(lab.settings.batch);
         let steps = lab.settings.steps().max(if coreset { capacity } else { 0 });
-        let weights = [lab.model.parameters()];
-        let stream = lab.stream("batch", steps, lab.settings.batch);
-        let (q, p) = (Kept::new(lab, "posterior"), Kept::new(lab, "prior"));
-        let optimiser = Adam::new(lab, "mean", &weights, steps, RATE);
-        let beside = optimiser.beside(lab, "log variance", &weights);
-        let (noise, draws) = (Noise::new(lab), lab.settings.samples);
-        let keys = lab.session.indices("noise keys", steps * draws, &[3]);
-        let inverse_size = lab.session.state("1 / N", &[]);
-        // Sums over the draws of a step: of the losses, and of their slopes along μ and σ. σ is kept, too.
-        let sum = lab.session.state("sum of losses", &[]);
-        let (slopes, deviation) = (Kept::new(lab, "sum of slopes"), lab.session.state("deviation", &weights));
-
-        let fit = Tape::new();
-        let theta = fit.load(&lab.theta);
-        let loss = lab.loss(theta, &lab.batch(&fit, &stream));
-        fit.assign(&lab.theta, theta - optimiser.step(&fit, fit.grad(loss, theta)));
-
-        let begin = Tape::new();
-        let log_variance = begin.constant(FIRST_LOG_VARIANCE, &weights);
-        let first = Gaussian { mean: begin.load(&lab.theta) + 0.0, log_variance };
-        q.assign(&begin, &first);
-        begin.assign(&deviation, first.deviation());
-
-        let forget_moments = Tape::new();
-        [&optimiser, &beside].into_iter().for_each(|adam| adam.reset(&forget_moments));
-
-        let draw = Tape::new();
-        let noise_drawn = draw.row(&keys).normal(&weights);
-        let drawn = draw.load(&q.mean) + noise_drawn * draw.load(&deviation);
-        let loss = lab.loss(drawn, &lab.batch_every(&draw, &stream, draws));
-        let slope = draw.grad(loss, drawn);
-        let so_far = slopes.load(&draw);
-        draw.assign(&slopes.mean, so_far.mean + slope);
-        draw.assign(&slopes.log_variance, so_far.log_variance + slope * noise_drawn);
-        draw.assign(&sum, draw.load(&sum) + loss);
-
-        let step = Tape::new();
-        let (posterior, prior, total) = (q.load(&step), p.load(&step), slopes.load(&step));
-        let share = 1.0 / draws as f64;
-        let divergence = posterior.divergence(&prior) * step.load(&inverse_size);
-        // dσ/d(ln σ²) = σ / 2
-        let along_variance = total.log_variance * step.load(&deviation) * (0.5 * share);
-        let mean_slope = total.mean * share + step.grad(divergence, posterior.mean);
-        let variance_slope = along_variance + step.grad(divergence, posterior.log_variance);
-        let next = Gaussian {
-            mean: posterior.mean - optimiser.step(&step, mean_slope),
-            log_variance: posterior.log_variance - beside.step(&step, variance_slope),
-        };
-        q.assign(&step, &next);
-        step.assign(&deviation, next.deviation());
-        slopes.assign(
-            &step,
-            &Gaussian { mean: step.constant(0.0, &weights), log_variance: step.constant(0.0, &weights) },
-        );
-        step.assign_row(&lab.losses, step.load(&sum) * share);
-        step.assign(&sum, step.constant(0.0, &[]));
-
-        let (keep, restore) = (Tape::new(), Tape::new());
-        p.copy(&keep, &q);
-        keep.assign(&lab.theta, keep.load(&q.mean) + 0.0);
-        q.copy(&restore, &p);
-        restore.assign(&deviation, p.load(&restore).deviation());
-
-        let tapes = [&fit, &begin, &forget_moments, &draw, &step, &keep, &restore];
-        let [fit, begin, forget_moments, draw, step, keep, restore] = tapes.map(|tape| lab.session.compile(tape));
-        let predict = Prediction::new(lab, &q);
-        let coreset = coreset.then(|| vec![vec![]; lab.runs()]);
+        let state = State::new(lab, steps);
         Work {
-            stream,
-            optimiser,
-            fit,
-            begin,
-            forget_moments,
-            draw,
-            step,
-            keep,
-            restore,
-            noise,
-            keys,
-            predict,
-            inverse_size,
-            coreset,
+            fit: state.fit(lab),
+            begin: state.begin(lab),
+            forget_moments: state.forget_moments(lab),
+            draw: state.draw(lab),
+            step: state.step(lab),
+            keep: state.keep(lab),
+            restore: state.restore(lab),
+            noise: Noise::new(lab),
+            predict: Prediction::new(lab, &state.posterior),
+            coreset: coreset.then(|| vec![vec![]; lab.runs()]),
+            state,
         }
     }
 
     /// Moves q towards the posterior of `examples`, a list a run.
     fn infer(&mut self, lab: &mut Lab, examples: &[Vec<Example>]) {
         for (run, examples) in examples.iter().enumerate() {
-            lab.session.write(&self.inverse_size, run, &[1.0 / examples.len() as f64]);
+            lab.session.write(&self.state.inverse_size, run, &[1.0 / examples.len() as f64]);
         }
         let draws = lab.settings.samples;
         lab.session.run(&self.forget_moments, 0..1);
         for epoch in 0..lab.settings.epochs {
             let steps = self.write(lab, examples, epoch);
-            self.noise.write(lab, &self.keys, steps * draws);
+            self.noise.write(lab, &self.state.keys, steps * draws);
             for step in 0..steps {
                 lab.session.run(&self.draw, step * draws..(step + 1) * draws);
                 lab.session.run(&self.step, step..step + 1);
@@ -210,10 +129,10 @@ impl Work {
                 lab.generator(run, Stream::Order, epoch).shuffle(&mut examples);
             }
             let batches: Vec<_> = examples.chunks(size).map(<[Example]>::to_vec).collect();
-            lab.write_batches(&self.stream, run, &batches);
+            lab.write_batches(&self.state.stream, run, &batches);
         }
         let steps = examples[0].len().div_ceil(size);
-        self.optimiser.write_rates(lab, epoch * steps, steps);
+        self.state.optimiser.write_rates(lab, epoch * steps, steps);
         steps
     }
 
