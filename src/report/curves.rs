@@ -17,7 +17,7 @@ pub fn average_accuracy(groups: &[Group<'_>]) -> Svg {
     let curve = |group: &Group<'_>| {
         let sound = group.sound();
         let tasks = sound.first().map_or(0, |run| run.matrix.len());
-        let points = (0..tasks).filter_map(|task| Some(((task + 1) as f64, percent_after(task, &sound)?)));
+        let points = (1..=tasks).filter_map(|task| Some((task as f64, accuracy_after(task, &sound)?)));
         Curve { name: group.label.clone(), points: points.collect() }
     };
     let curves: Vec<Curve> = groups.iter().map(curve).filter(|curve| !curve.points.is_empty()).collect();
@@ -25,10 +25,10 @@ pub fn average_accuracy(groups: &[Group<'_>]) -> Svg {
     figure::lines(&title, "tasks learned", "average accuracy, %", &curves)
 }
 
-/// Over runs, the accuracy after a task (counted from zero), averaged over the tasks seen by then.
-fn percent_after(task: usize, runs: &[&RunRecord]) -> Option<Spread> {
-    let seen = |run: &&RunRecord| run.matrix[task][..=task].iter().sum::<f64>();
-    let percents = runs.iter().map(|run| 100.0 * seen(run) / (task + 1) as f64);
+/// Over runs, the accuracy after `tasks` tasks, averaged over these, in percent. None where there is no run.
+pub fn accuracy_after(tasks: usize, runs: &[&RunRecord]) -> Option<Spread> {
+    let seen = |run: &&RunRecord| run.matrix[tasks - 1][..tasks].iter().sum::<f64>();
+    let percents = runs.iter().map(|run| 100.0 * seen(run) / tasks as f64);
     Spread::of(&percents.collect::<Vec<_>>())
 }
 

@@ -21,7 +21,7 @@ pub mod tensorboard;
 pub mod time;
 mod tsne;
 
-pub use curves::{average_accuracy, average_accuracy_svg, matrix_figures};
+pub use curves::{accuracy_after, average_accuracy, average_accuracy_svg, matrix_figures};
 pub use folder::{FolderError, RunFolder, write_file};
 pub use grid::Grid;
 pub use manifest::Manifest;

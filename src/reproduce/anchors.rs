@@ -55,8 +55,8 @@ impl AnchorPicture {
             (0..=self.classes.iter().copied().max().unwrap_or(0)).map(cloud).collect::<Vec<_>>()
         };
         [
-            figure::points("Images and anchors (large) as pixels", &clouds(&self.pixels)),
-            figure::points("Images and anchors (large) as features", &clouds(&self.features)),
+            figure::points("Images of the last task and its anchors (large): pixels", &clouds(&self.pixels)),
+            figure::points("Images of the last task and its anchors (large): features", &clouds(&self.features)),
         ]
     }
 }

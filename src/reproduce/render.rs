@@ -6,7 +6,9 @@ use crate::report::figure::{self, Bar, Curve, Svg};
 use crate::report::groups::{Group, groups};
 use crate::report::html::Page;
 use crate::report::table::{difference, divergences, measured, plus_minus, printed};
-use crate::report::{Grid, Spread, average_accuracy, benchmark_title, matrix_figures, method_title, paper};
+use crate::report::{
+    Grid, Spread, accuracy_after, average_accuracy, benchmark_title, matrix_figures, method_title, paper,
+};
 
 /// A target on one benchmark, with what its cells gave.
 #[derive(Clone, Debug)]
@@ -32,8 +34,12 @@ impl Reproduction {
 
     /// The numbers: a row an entry.
     pub fn grid(&self) -> Grid {
+        if self.target == Target::Figure3 { self.over_tasks() } else { self.beside_the_paper() }
+    }
+
+    fn beside_the_paper(&self) -> Grid {
         let accuracy = matches!(self.target, Target::Table5 | Target::Figure1 | Target::Table7);
-        let forgetting = matches!(self.target, Target::Table6 | Target::Figure3);
+        let forgetting = self.target == Target::Table6;
         let mut header = vec!["Method"];
         if !forgetting {
             header.extend(["Accuracy %", "paper", "differs"]);
@@ -55,9 +61,8 @@ impl Reproduction {
     pub fn figures(&self) -> Vec<Svg> {
         let title = self.title();
         match self.target {
-            Target::Table1 => vec![average_accuracy(&self.groups())],
-            Target::Figure1 => vec![self.over_memory(&title, "accuracy, %", |group| measured(group).0)],
-            Target::Figure3 => vec![self.over_memory(&title, "forgetting", |group| measured(group).1)],
+            Target::Table1 | Target::Figure3 => vec![average_accuracy(&self.groups())],
+            Target::Figure1 => vec![self.over_memory(&title)],
             Target::Figure4 => vec![self.times(&title)],
             Target::Figure2 => self.picture.as_ref().map(|picture| picture.draw().to_vec()).unwrap_or_default(),
             _ => vec![],
@@ -68,17 +73,35 @@ impl Reproduction {
         groups(self.entries.iter().flat_map(|(_, runs)| runs))
     }
 
-    fn over_memory(&self, title: &str, label: &str, value: impl Fn(&Group<'_>) -> Option<Spread>) -> Svg {
-        let mut curves: Vec<Curve> = vec![];
+    /// Accuracy on the tasks seen so far at four points of the stream. The paper prints no numbers for it.
+    fn over_tasks(&self) -> Grid {
+        let tasks = self.entries.first().map_or(0, |(entry, _)| entry.cell.settings.tasks);
+        let mut shown: Vec<usize> = (1..=4).map(|quarter| (tasks * quarter).div_ceil(4)).collect();
+        shown.dedup();
+        let header: Vec<String> =
+            shown.iter().map(|task| format!("after task {task}, %")).chain(["seeds".into()]).collect();
+        let mut grid = Grid::new(&[&["Method"], &header.iter().map(String::as_str).collect::<Vec<_>>()[..]].concat());
         for (entry, runs) in &self.entries {
-            let Some(spread) = groups(runs).first().and_then(&value) else { continue };
-            let name = method_title(&entry.cell.method);
-            match curves.iter_mut().find(|curve| curve.name == name) {
-                Some(curve) => curve.points.push((entry.x, spread)),
-                None => curves.push(Curve { name: name.into(), points: vec![(entry.x, spread)] }),
+            for group in groups(runs) {
+                let after = |&task: &usize| accuracy_after(task, &group.sound());
+                let cells = shown.iter().map(|task| after(task).map_or("diverged".into(), |s| plus_minus(s, 1)));
+                grid.push([entry.label.clone()].into_iter().chain(cells).chain([seeds(&group)]).collect());
             }
         }
-        figure::lines(title, "examples a class and task", label, &curves)
+        grid
+    }
+
+    fn over_memory(&self, title: &str) -> Svg {
+        let mut curves: Vec<Curve> = vec![];
+        for (entry, runs) in &self.entries {
+            let Some(accuracy) = groups(runs).first().and_then(|group| measured(group).0) else { continue };
+            let name = method_title(&entry.cell.method);
+            match curves.iter_mut().find(|curve| curve.name == name) {
+                Some(curve) => curve.points.push((entry.x, accuracy)),
+                None => curves.push(Curve { name: name.into(), points: vec![(entry.x, accuracy)] }),
+            }
+        }
+        figure::lines(title, "examples a class and task", "accuracy, %", &curves)
     }
 
     fn times(&self, title: &str) -> Svg {
@@ -114,11 +137,16 @@ fn row(entry: &Entry, group: &Group<'_>, accuracy: bool, forgetting: bool) -> Ve
         let printed = paper.filter(|p| p.forgetting.is_finite());
         compare(our_forgetting, printed.map(|p| Spread { mean: p.forgetting, sd: p.forgetting_sd }), 2);
     }
-    let (sound, all) = (group.sound().len(), group.runs.len());
-    row.push(if sound == all { all.to_string() } else { format!("{sound} of {all}") });
+    row.push(seeds(group));
     row.push(format!("{:.1}", group.first().train_seconds));
     row.push(format!("{:.0}", group.first().total_seconds));
     row
+}
+
+/// How many runs a mean is of; of how many, if some diverged.
+fn seeds(group: &Group<'_>) -> String {
+    let (sound, all) = (group.sound().len(), group.runs.len());
+    if sound == all { all.to_string() } else { format!("{sound} of {all}") }
 }
 
 /// A target as Markdown: the table, and the command of every row.

@@ -158,3 +158,23 @@ fn figure_2_shows_the_images_of_a_task_and_its_anchors() {
         assert_eq!(svg.matches("<circle").count(), 50 + 10);
     }
 }
+
+#[test]
+fn figure_3_follows_the_accuracy_on_the_tasks_seen_so_far() {
+    let home = tempfile::tempdir().unwrap();
+    let output = reproduce(home.path(), &["figure3", "--only", "er,multitask"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let cell = fs::read_dir(home.path().join("cells")).unwrap().next().unwrap().unwrap();
+    let text = fs::read_to_string(cell.path().join("results.json")).unwrap();
+    let results: hindsight::report::Results = serde_json::from_str(&text).unwrap();
+    let mean = |of: &dyn Fn(&RunRecord) -> f64| 100.0 * results.runs.iter().map(of).sum::<f64>() / 2.0;
+    let after_1 = format!("{:.1} ±", mean(&|run| run.matrix[0][0]));
+    let after_2 = format!("{:.1} ±", mean(&|run| run.accuracy));
+    let table = fs::read_to_string(home.path().join("figure3-permuted-mnist.md")).unwrap();
+    let row = table.lines().find(|line| line.starts_with("| ER-Ring")).unwrap();
+    let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+    assert!(table.contains("| after task 1, % | after task 2, % |"), "{table}");
+    assert!(cells[2].starts_with(&after_1) && cells[3].starts_with(&after_2), "{row}: {after_1} {after_2}");
+    // Multitask has seen every task before its first test: it has no course to show.
+    assert!(!table.contains("Multitask") && home.path().join("figure3-permuted-mnist-1.svg").exists());
+}
