@@ -2,14 +2,15 @@
 //
 //   A  [m, k], or [k, m] if TA; with ONES_M op(A) has one row more than is stored, of ones
 //   B  [k, n], or [n, k] if TB; with ONES_K B has one row more, [k + 1, n], added to every row of C
-//   C  [m, n], after the epilogue
+//   C  [m, n], after the epilogue; stored [n, m] with TC
 //
 // One thread an element, in rising k: the version to read first, and the one that the others are
 // compared with. Neighbouring threads own neighbouring columns, so that they share what they read of A
 // and read B side by side. Grid: x column tiles, y row tiles, z runs; any m, n, k and offset.
 //
-// Loading: scalars, or images: bytes of [m, k] as x / 255, four to a word, k a multiple of 4, not TA.
-// Launched, costed and held to its oracle by kernels/src/matmul.rs.
+// Loading: scalars, or images: bytes of [m, k] as x / 255, four to a word, k a multiple of 4, not TA. For
+// convolutions: `filters` and `patches`, which are nowhere stored (see patches.wgsl).
+// Launched, costed and held to its oracle by kernels/src/matmul.rs and conv.rs.
 
 @group(0) @binding(2) var<storage, read_write> out: array<f32>;
 @group(0) @binding(3) var<storage, read> a: array<f32>;
@@ -17,6 +18,7 @@
 
 override TA: bool;
 override TB: bool;
+override TC: bool;
 override ONES_K: bool;
 override ONES_M: bool;
 
@@ -24,18 +26,37 @@ override ONES_M: bool;
 const TILE_M: u32 = 8u;
 const TILE_N: u32 = 8u;
 
+// All loads: the number in `row` and `column` of the operand as it is stored, in rows of `length`.
 // [load_a]
-fn load_a(start: u32, at: u32) -> f32 {
-    return a[start + at];
+fn load_a(start: u32, row: u32, column: u32, length: u32) -> f32 {
+    return a[start + row * length + column];
 }
 // [/load_a]
 
+// [load_b]
+fn load_b(start: u32, row: u32, column: u32, length: u32) -> f32 {
+    return b[start + row * length + column];
+}
+// [/load_b]
+
 /*
 // [load_a bytes]
-fn load_a(start: u32, at: u32) -> f32 {
+fn load_a(start: u32, row: u32, column: u32, length: u32) -> f32 {
+    let at = row * length + column;
     return unpack4x8unorm(a[start + at / 4u])[at % 4u];
 }
 // [/load_a bytes]
+// [load_a filters]
+fn load_a(start: u32, row: u32, column: u32, length: u32) -> f32 {
+    return a[start + filter_at(row, column, params.size.x)];
+}
+// [/load_a filters]
+// [load_b patches]
+fn load_b(start: u32, row: u32, column: u32, length: u32) -> f32 {
+    let pixel = patch_at(row, column);
+    return select(0.0, b[start + pixel.at], pixel.inside);
+}
+// [/load_b patches]
 */
 
 @compute @workgroup_size(TILE_N, TILE_M)
@@ -52,25 +73,24 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let stored_m = m - u32(ONES_M);
     let from_a = base(1u, run);
     let from_b = base(2u, run);
-    // Element p of the sum lies at `at + p * stride` in each operand.
-    let at_a = select(row * k, row, TA);
-    let at_b = from_b + select(col, col * k, TB);
-    let stride_a = select(1u, stored_m, TA);
-    let stride_b = select(n, 1u, TB);
+    // The lengths of stored rows.
+    let row_a = select(k, stored_m, TA);
+    let row_b = select(n, k, TB);
 
     var sum = 0.0;
     if ONES_K {
-        sum = b[at_b + k * n];
+        sum = load_b(from_b, k, col, row_b);
     }
     if ONES_M && row == stored_m {
         for (var p = 0u; p < k; p += 1u) {
-            sum += b[at_b + p * stride_b];
+            sum += load_b(from_b, select(p, col, TB), select(col, p, TB), row_b);
         }
     } else {
         for (var p = 0u; p < k; p += 1u) {
-            sum += load_a(from_a, at_a + p * stride_a) * b[at_b + p * stride_b];
+            sum += load_a(from_a, select(row, p, TA), select(p, row, TA), row_a)
+                * load_b(from_b, select(p, col, TB), select(col, p, TB), row_b);
         }
     }
-    let i = row * n + col;
+    let i = select(row * n + col, col * m + row, TC);
     out[base(0u, run) + i] = epilogue(sum, i, run);
 }

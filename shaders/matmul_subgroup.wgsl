@@ -2,7 +2,7 @@
 //
 //   A  [m, k], or [k, m] if TA; with ONES_M op(A) has one row more than is stored, of ones
 //   B  [k, n], or [n, k] if TB; with ONES_K B has one row more, [k + 1, n], added to every row of C
-//   C  [m, n], after the epilogue
+//   C  [m, n], after the epilogue; stored [n, m] with TC
 //
 // For software Vulkan, where a subgroup is one vector register of the CPU. A workgroup is one subgroup
 // of eight lanes and owns 24 x 64 of C (or 96 x 64): a lane owns eight neighbouring columns, all rows of
@@ -23,8 +23,10 @@
 // Loading: scalars, always right. Images: bytes of [m, k] as x / 255, four to a word, k a multiple of
 // 4, not TA. Wide, operand by operand: array<vec4<u64>>, two floats a word, where the adapter has
 // 64-bit integers and the view's offset, its run and step strides and the length of its stored rows
-// (A: k, TA: columns stored; B: n, TB: k) are all multiples of 8.
-// Launched, costed and held to its oracle by kernels/src/matmul.rs.
+// (A: k, TA: columns stored; B: n, TB: k) are all multiples of 8. For convolutions: `filters` and `patches`,
+// which are nowhere stored (see patches.wgsl); by fours where an image's pixels have a multiple of four
+// channels, in words of 64 bits where, further, the view and its strides are multiples of four.
+// Launched, costed and held to its oracle by kernels/src/matmul.rs and conv.rs.
 
 @group(0) @binding(2) var<storage, read_write> out: array<f32>;
 @group(0) @binding(3) var<storage, read> a: array<f32>;
@@ -32,6 +34,7 @@
 
 override TA: bool;
 override TB: bool;
+override TC: bool;
 override ONES_K: bool;
 override ONES_M: bool;
 
@@ -49,12 +52,14 @@ const FIRST = vec4(0u, 1u, 2u, 3u);
 const SECOND = vec4(4u, 5u, 6u, 7u);
 const ZERO = Eight(vec4(0.0), vec4(0.0));
 
-// All loads: eight neighbours in a stored row, from element `at` on. The row holds `left` more, at
-// least one; what would lie past its end is 0.
+// All loads: eight neighbours of a stored row, from `column` on. The row has `length` numbers, of which at
+// least one is left; what would lie past its end is 0.
 // [load_a]
-fn load_a(start: u32, at: u32, left: u32) -> Eight {
-    let i = start + at + min(FIRST, vec4(left - 1u));
-    let j = start + at + min(SECOND, vec4(left - 1u));
+fn load_a(start: u32, row: u32, column: u32, length: u32) -> Eight {
+    let left = length - column;
+    let at = start + row * length + column;
+    let i = at + min(FIRST, vec4(left - 1u));
+    let j = at + min(SECOND, vec4(left - 1u));
     return Eight(
         select(vec4(0.0), vec4(a[i.x], a[i.y], a[i.z], a[i.w]), FIRST < vec4(left)),
         select(vec4(0.0), vec4(a[j.x], a[j.y], a[j.z], a[j.w]), SECOND < vec4(left)));
@@ -63,23 +68,47 @@ fn load_a(start: u32, at: u32, left: u32) -> Eight {
 
 /*
 // [load_a bytes]
-fn load_a(start: u32, at: u32, left: u32) -> Eight {
-    let word = start + at / 4u;
+fn load_a(start: u32, row: u32, column: u32, length: u32) -> Eight {
+    let word = start + (row * length + column) / 4u;
     return Eight(unpack4x8unorm(a[word]), unpack4x8unorm(a[word + 1u]));
 }
 // [/load_a bytes]
 // [load_a wide]
-fn load_a(start: u32, at: u32, left: u32) -> Eight {
-    let words = a[(start + at) / 8u];
+fn load_a(start: u32, row: u32, column: u32, length: u32) -> Eight {
+    let words = a[(start + row * length + column) / 8u];
     return Eight(four(words.xy), four(words.zw));
 }
 // [/load_a wide]
+// [load_a filters]
+fn load_a(start: u32, row: u32, column: u32, length: u32) -> Eight {
+    return Eight(
+        vec4(one_filter(start, row, column, length), one_filter(start, row, column + 1u, length),
+            one_filter(start, row, column + 2u, length), one_filter(start, row, column + 3u, length)),
+        vec4(one_filter(start, row, column + 4u, length), one_filter(start, row, column + 5u, length),
+            one_filter(start, row, column + 6u, length), one_filter(start, row, column + 7u, length)));
+}
+fn one_filter(start: u32, row: u32, column: u32, length: u32) -> f32 {
+    let x = a[start + filter_at(row, min(column, length - 1u), params.size.x)];
+    return select(0.0, x, column < length);
+}
+// [/load_a filters]
+// [load_a filters by four]
+fn load_a(start: u32, row: u32, column: u32, length: u32) -> Eight {
+    return Eight(four_filters(start, row, column, length), four_filters(start, row, column + 4u, length));
+}
+fn four_filters(start: u32, row: u32, column: u32, length: u32) -> vec4<f32> {
+    let i = start + filter_at(row, min(column, length - 4u), params.size.x);
+    return select(vec4(0.0), vec4(a[i], a[i + 1u], a[i + 2u], a[i + 3u]), column < length);
+}
+// [/load_a filters by four]
 */
 
 // [load_b]
-fn load_b(start: u32, at: u32, left: u32) -> Eight {
-    let i = start + at + min(FIRST, vec4(left - 1u));
-    let j = start + at + min(SECOND, vec4(left - 1u));
+fn load_b(start: u32, row: u32, column: u32, length: u32) -> Eight {
+    let left = length - column;
+    let at = start + row * length + column;
+    let i = at + min(FIRST, vec4(left - 1u));
+    let j = at + min(SECOND, vec4(left - 1u));
     return Eight(
         select(vec4(0.0), vec4(b[i.x], b[i.y], b[i.z], b[i.w]), FIRST < vec4(left)),
         select(vec4(0.0), vec4(b[j.x], b[j.y], b[j.z], b[j.w]), SECOND < vec4(left)));
@@ -88,11 +117,43 @@ fn load_b(start: u32, at: u32, left: u32) -> Eight {
 
 /*
 // [load_b wide]
-fn load_b(start: u32, at: u32, left: u32) -> Eight {
-    let words = b[(start + at) / 8u];
+fn load_b(start: u32, row: u32, column: u32, length: u32) -> Eight {
+    let words = b[(start + row * length + column) / 8u];
     return Eight(four(words.xy), four(words.zw));
 }
 // [/load_b wide]
+// [load_b patches]
+fn load_b(start: u32, row: u32, column: u32, length: u32) -> Eight {
+    return Eight(
+        vec4(one_pixel(start, row, column, length), one_pixel(start, row, column + 1u, length),
+            one_pixel(start, row, column + 2u, length), one_pixel(start, row, column + 3u, length)),
+        vec4(one_pixel(start, row, column + 4u, length), one_pixel(start, row, column + 5u, length),
+            one_pixel(start, row, column + 6u, length), one_pixel(start, row, column + 7u, length)));
+}
+fn one_pixel(start: u32, row: u32, column: u32, length: u32) -> f32 {
+    let pixel = patch_at(row, min(column, length - 1u));
+    return select(0.0, b[start + pixel.at], pixel.inside && column < length);
+}
+// [/load_b patches]
+// [load_b patches by four]
+fn load_b(start: u32, row: u32, column: u32, length: u32) -> Eight {
+    return Eight(four_pixels(start, row, column, length), four_pixels(start, row, column + 4u, length));
+}
+fn four_pixels(start: u32, row: u32, column: u32, length: u32) -> vec4<f32> {
+    let pixel = patch_at(row, min(column, length - 4u));
+    let i = start + pixel.at;
+    return select(vec4(0.0), vec4(b[i], b[i + 1u], b[i + 2u], b[i + 3u]), pixel.inside && column < length);
+}
+// [/load_b patches by four]
+// [load_b patches wide]
+fn load_b(start: u32, row: u32, column: u32, length: u32) -> Eight {
+    return Eight(four_pixels(start, row, column, length), four_pixels(start, row, column + 4u, length));
+}
+fn four_pixels(start: u32, row: u32, column: u32, length: u32) -> vec4<f32> {
+    let pixel = patch_at(row, min(column, length - 4u));
+    return select(vec4(0.0), four(b[(start + pixel.at) / 4u]), pixel.inside && column < length);
+}
+// [/load_b patches wide]
 // [wide]
 fn four(words: vec2<u64>) -> vec4<f32> {
     return bitcast<vec4<f32>>(vec4(u32(words.x), u32(words.x >> 32u), u32(words.y), u32(words.y >> 32u)));
@@ -115,11 +176,11 @@ fn transposed(x: Block) -> Block {
 fn share_of_a(start: u32, row: u32, k: u32, lane: u32) -> Eight {
     let depth = params.size.z;
     if !TA {
-        return load_a(start, min(row + lane, params.size.x - 1u) * depth + k, depth - k);
+        return load_a(start, min(row + lane, params.size.x - 1u), k, depth);
     }
     let stored_m = params.size.x - u32(ONES_M);
     let at = min(row, stored_m - 1u);
-    var x = load_a(start, min(k + lane, depth - 1u) * stored_m + at, stored_m - at);
+    var x = load_a(start, min(k + lane, depth - 1u), at, stored_m);
     if ONES_M {
         x[0] = select(x[0], vec4(1.0), row + FIRST == vec4(stored_m));
         x[1] = select(x[1], vec4(1.0), row + SECOND == vec4(stored_m));
@@ -136,26 +197,26 @@ fn block_of_b(start: u32, k: u32, col: u32) -> Block {
     let n = params.size.y;
     let depth = params.size.z;
     if TB {
-        let left = depth - k;
-        let i = min(col + FIRST, vec4(n - 1u)) * depth + k;
-        let j = min(col + SECOND, vec4(n - 1u)) * depth + k;
+        let i = min(col + FIRST, vec4(n - 1u));
+        let j = min(col + SECOND, vec4(n - 1u));
         return transposed(Block(
-            load_b(start, i.x, left), load_b(start, i.y, left), load_b(start, i.z, left), load_b(start, i.w, left),
-            load_b(start, j.x, left), load_b(start, j.y, left), load_b(start, j.z, left), load_b(start, j.w, left)));
+            load_b(start, i.x, k, depth), load_b(start, i.y, k, depth),
+            load_b(start, i.z, k, depth), load_b(start, i.w, k, depth),
+            load_b(start, j.x, k, depth), load_b(start, j.y, k, depth),
+            load_b(start, j.z, k, depth), load_b(start, j.w, k, depth)));
     }
     let first = min(col, n - 1u);
-    let left = n - first;
-    let i = min(k + FIRST, vec4(depth - 1u)) * n + first;
-    let j = min(k + SECOND, vec4(depth - 1u)) * n + first;
+    let i = min(k + FIRST, vec4(depth - 1u));
+    let j = min(k + SECOND, vec4(depth - 1u));
     return Block(
-        load_b(start, i.x, left),
-        within(load_b(start, i.y, left), k + 1u < depth),
-        within(load_b(start, i.z, left), k + 2u < depth),
-        within(load_b(start, i.w, left), k + 3u < depth),
-        within(load_b(start, j.x, left), k + 4u < depth),
-        within(load_b(start, j.y, left), k + 5u < depth),
-        within(load_b(start, j.z, left), k + 6u < depth),
-        within(load_b(start, j.w, left), k + 7u < depth));
+        load_b(start, i.x, first, n),
+        within(load_b(start, i.y, first, n), k + 1u < depth),
+        within(load_b(start, i.z, first, n), k + 2u < depth),
+        within(load_b(start, i.w, first, n), k + 3u < depth),
+        within(load_b(start, j.x, first, n), k + 4u < depth),
+        within(load_b(start, j.y, first, n), k + 5u < depth),
+        within(load_b(start, j.z, first, n), k + 6u < depth),
+        within(load_b(start, j.w, first, n), k + 7u < depth));
 }
 
 // What eight rows' sums begin with: the bias, or nothing.
@@ -163,7 +224,7 @@ fn bias(start: u32, col: u32) -> Block {
     var c = ZERO;
     if ONES_K {
         let first = min(col, params.size.y - 1u);
-        c = load_b(start, params.size.z * params.size.y + first, params.size.y - first);
+        c = load_b(start, params.size.z, first, params.size.y);
     }
     return Block(c, c, c, c, c, c, c, c);
 }
@@ -200,7 +261,7 @@ fn store(row: u32, col: u32, run: u32, sums: Block) {
     var rows = sums;
     for (var r = row; r < min(row + 8u, params.size.x); r += 1u) {
         for (var c = col; c < min(col + 8u, params.size.y); c += 1u) {
-            let i = r * params.size.y + c;
+            let i = select(r * params.size.y + c, c * params.size.x + r, TC);
             out[start + i] = epilogue(rows[r - row][(c - col) / 4u][c % 4u], i, run);
         }
     }

@@ -2,7 +2,7 @@
 //
 //   A  [m, k], or [k, m] if TA; with ONES_M op(A) has one row more than is stored, of ones
 //   B  [k, n], or [n, k] if TB; with ONES_K B has one row more, [k + 1, n], added to every row of C
-//   C  [m, n], after the epilogue
+//   C  [m, n], after the epilogue; stored [n, m] with TC
 //
 // For discrete GPUs. A workgroup of 256 threads owns 64 x 64 of C and goes through k sixteen at a time:
 // all threads copy a block of each operand to workgroup memory, then each thread multiplies out its
@@ -12,8 +12,9 @@
 // coalesced in all four transpositions. Indices are clamped to the operand and what lies past the end
 // of k is 0, so no thread leaves before a barrier. Grid: x column tiles, y row tiles, z runs.
 //
-// Loading: scalars, or images: bytes of [m, k] as x / 255, four to a word, k a multiple of 4, not TA.
-// Launched, costed and held to its oracle by kernels/src/matmul.rs.
+// Loading: scalars, or images: bytes of [m, k] as x / 255, four to a word, k a multiple of 4, not TA. For
+// convolutions: `filters` and `patches`, which are nowhere stored (see patches.wgsl).
+// Launched, costed and held to its oracle by kernels/src/matmul.rs and conv.rs.
 
 @group(0) @binding(2) var<storage, read_write> out: array<f32>;
 @group(0) @binding(3) var<storage, read> a: array<f32>;
@@ -21,6 +22,7 @@
 
 override TA: bool;
 override TB: bool;
+override TC: bool;
 override ONES_K: bool;
 override ONES_M: bool;
 
@@ -37,18 +39,37 @@ const ROW_B: u32 = TILE_N + 1u;
 var<workgroup> block_a: array<f32, TILE_K * ROW_A>;
 var<workgroup> block_b: array<f32, TILE_K * ROW_B>;
 
+// All loads: the number in `row` and `column` of the operand as it is stored, in rows of `length`.
 // [load_a]
-fn load_a(start: u32, at: u32) -> f32 {
-    return a[start + at];
+fn load_a(start: u32, row: u32, column: u32, length: u32) -> f32 {
+    return a[start + row * length + column];
 }
 // [/load_a]
 
+// [load_b]
+fn load_b(start: u32, row: u32, column: u32, length: u32) -> f32 {
+    return b[start + row * length + column];
+}
+// [/load_b]
+
 /*
 // [load_a bytes]
-fn load_a(start: u32, at: u32) -> f32 {
+fn load_a(start: u32, row: u32, column: u32, length: u32) -> f32 {
+    let at = row * length + column;
     return unpack4x8unorm(a[start + at / 4u])[at % 4u];
 }
 // [/load_a bytes]
+// [load_a filters]
+fn load_a(start: u32, row: u32, column: u32, length: u32) -> f32 {
+    return a[start + filter_at(row, column, params.size.x)];
+}
+// [/load_a filters]
+// [load_b patches]
+fn load_b(start: u32, row: u32, column: u32, length: u32) -> f32 {
+    let pixel = patch_at(row, column);
+    return select(0.0, b[start + pixel.at], pixel.inside);
+}
+// [/load_b patches]
 */
 
 // op(A)[row, p], 0 past the end of k.
@@ -57,7 +78,7 @@ fn value_a(start: u32, row: u32, p: u32) -> f32 {
     let stored_m = params.size.x - u32(ONES_M);
     let r = min(row, stored_m - 1u);
     let q = min(p, depth - 1u);
-    var x = load_a(start, select(r * depth + q, q * stored_m + r, TA));
+    var x = load_a(start, select(r, q, TA), select(q, r, TA), select(depth, stored_m, TA));
     if ONES_M {
         x = select(x, 1.0, row == stored_m);
     }
@@ -70,7 +91,7 @@ fn value_b(start: u32, p: u32, col: u32) -> f32 {
     let depth = params.size.z;
     let c = min(col, n - 1u);
     let q = min(p, depth - 1u);
-    return select(0.0, b[start + select(q * n + c, c * depth + q, TB)], p < depth);
+    return select(0.0, load_b(start, select(q, c, TB), select(c, q, TB), select(n, depth, TB)), p < depth);
 }
 
 @compute @workgroup_size(THREADS)
@@ -125,9 +146,10 @@ fn main(@builtin(workgroup_id) tile: vec3<u32>, @builtin(local_invocation_index)
         if r < m && c < n {
             var value = sums[i / 4u][i % 4u];
             if ONES_K {
-                value += b[from_b + depth * n + c];
+                value += load_b(from_b, depth, c, n);
             }
-            out[start + r * n + c] = epilogue(value, r * n + c, run);
+            let at = select(r * n + c, c * m + r, TC);
+            out[start + at] = epilogue(value, at, run);
         }
     }
 }

@@ -7,6 +7,7 @@
 
 mod argmax;
 mod bytes;
+mod conv;
 mod count_correct;
 mod cpu;
 mod cross_entropy;
@@ -34,6 +35,7 @@ mod sum;
 
 pub use argmax::Argmax;
 pub use bytes::Bytes;
+pub use conv::{Conv, ConvPart, Window};
 pub use count_correct::CountCorrect;
 pub use cross_entropy::CrossEntropy;
 pub use device::{AdapterSummary, Device, DeviceChoice, DeviceError};

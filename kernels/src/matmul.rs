@@ -123,7 +123,7 @@ impl Describe for MatMul {
 impl Variant {
     /// The shader that computes `product` in this way, of operands that lie where `inputs` says.
     pub fn shader(self, product: &MatMul, adapter: &Traits, inputs: &[View]) -> Shader {
-        crate::matmul_shader::shader(product, self, adapter, inputs)
+        crate::matmul_shader::shader(product, None, self, adapter, inputs)
     }
 }
 

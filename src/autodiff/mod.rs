@@ -4,6 +4,7 @@
 //! appends the gradient to the same tape in the tape's own operations, so the gradient of a gradient
 //! is the same call again. Every rule is in `rules`; [`gradcheck`] holds them to finite differences.
 
+mod conv;
 mod grad;
 pub mod gradcheck;
 mod op;
@@ -11,6 +12,7 @@ mod rules;
 mod tape;
 mod var;
 
+pub use conv::Padding;
 pub use grad::GradError;
 pub use op::Op;
 pub use tape::{Node, Stored, Tape, Values};

@@ -1,6 +1,6 @@
 //! The tape's operations. They are closed under differentiation.
 
-use hindsight_kernels::{Binary, Ones, Stride, Unary};
+use hindsight_kernels::{Binary, Conv, Ones, Stride, Unary};
 
 /// What a node computes from its inputs. Shapes are of one run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -54,6 +54,8 @@ pub enum Op {
         /// Ones appended to the left operand.
         ones: Ones,
     },
+    /// A convolution, or one of its gradients; see [`hindsight_kernels::Conv`].
+    Conv(Conv),
     /// Logarithm of the softmax of each row.
     LogSoftmax,
     /// Cross-entropy of logits and labels, one number a row.

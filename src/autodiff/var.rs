@@ -49,7 +49,7 @@ impl<'t> Var<'t> {
         self.tape.node(self.id).values
     }
 
-    fn float(self, op: Op, inputs: &[Var<'t>], shape: Vec<usize>) -> Var<'t> {
+    pub(super) fn float(self, op: Op, inputs: &[Var<'t>], shape: Vec<usize>) -> Var<'t> {
         self.tape.record(op, inputs, shape, Kind::Float)
     }
 

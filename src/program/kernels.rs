@@ -14,6 +14,7 @@ pub(super) fn kernel(node: &Node, inputs: &[&Node]) -> Arc<dyn k::Kernel> {
             Arc::new(k::MatMul { m, n, k, ta, tb, ones, bytes: inputs[0].values == k::Kind::Bytes })
         }
         Op::Sum { mid, inner } => Arc::new(k::Sum { outer: inputs[0].elements() / (mid * inner), mid, inner }),
+        Op::Conv(conv) => Arc::new(conv),
         Op::LogSoftmax => Arc::new(k::LogSoftmax { rows: node.shape[0], classes: node.shape[1] }),
         Op::CrossEntropy => Arc::new(k::CrossEntropy { rows: shape(0)[0], classes: shape(0)[1] }),
         Op::GatherRows => Arc::new(k::GatherRows { rows: node.shape[0], width: node.shape[1] }),

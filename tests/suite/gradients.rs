@@ -10,7 +10,7 @@ fn numbers(n: usize, seed: f64) -> Vec<f64> {
 }
 
 /// Holds `f` in the middle of a graph: what follows it is not linear, and weighs its elements unequally.
-fn check(n: usize, f: impl for<'t> Fn(&mut Scene<'t>, Var<'t>) -> Var<'t>) {
+pub fn check(n: usize, f: impl for<'t> Fn(&mut Scene<'t>, Var<'t>) -> Var<'t>) {
     gradcheck(&numbers(n, 0.1), &numbers(n, 2.0), |scene, x| {
         let y = f(scene, x);
         let weights = scene.input(&y.shape(), &numbers(y.elements(), 0.3));

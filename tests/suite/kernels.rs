@@ -6,17 +6,17 @@ use hindsight_kernels::*;
 use std::sync::Arc;
 
 /// Deterministic numbers in (-1, 1).
-fn numbers(n: usize, seed: usize) -> Vec<f64> {
+pub fn numbers(n: usize, seed: usize) -> Vec<f64> {
     (0..n).map(|i| (((i + 31 * seed) as f64 * 78.233).sin() * 43758.5453).fract()).collect()
 }
 
-enum Operand {
+pub enum Operand {
     Float(usize),
     Index { elements: usize, below: u32 },
     Bytes(usize),
 }
 
-const RUNS: usize = 3;
+pub const RUNS: usize = 3;
 
 /// Runs one launch on a device, with numbers from element `first` of their buffers on, and returns the output
 /// of each run.
@@ -79,11 +79,11 @@ fn launch(device: &Device, kernel: &Arc<dyn Kernel>, operands: &[Operand], first
 }
 
 /// Where there is an adapter, it is compared; the f32 twin always is.
-fn holds(kernel: impl Kernel + 'static, operands: &[Operand]) {
+pub fn holds(kernel: impl Kernel + 'static, operands: &[Operand]) {
     holds_from(3, kernel, operands);
 }
 
-fn holds_from(first: usize, kernel: impl Kernel + 'static, operands: &[Operand]) {
+pub fn holds_from(first: usize, kernel: impl Kernel + 'static, operands: &[Operand]) {
     let kernel: Arc<dyn Kernel> = Arc::new(kernel);
     let oracle = launch(&Device::Oracle, &kernel, operands, first);
     for device in [Some(Device::Cpu), adapter()].into_iter().flatten() {

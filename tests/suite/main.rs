@@ -1,6 +1,7 @@
 //! One binary for all tests; its modules are a table of contents.
 
 mod cli; // the commands, as a user calls them
+mod conv; // convolutions: definition, twins, shaders, rules
 mod data; // IDX files, MNIST, the stream of permuted tasks
 mod exports; // losses, anchors and events for other programs
 mod gpu; // what needs an adapter: same numbers, counted launches, no waiting

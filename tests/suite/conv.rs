@@ -1,0 +1,197 @@
+//! Convolutions: the twins against the definition, the shaders against the twins, the rules against finite
+//! differences.
+
+use crate::gpu::adapter;
+use crate::gradients::check;
+use crate::kernels::{Operand, holds_from, numbers};
+use hindsight::autodiff::{Padding, Tape};
+use hindsight::program::Session;
+use hindsight_kernels::*;
+use proptest::prelude::*;
+
+/// The definition: every tap of every filter at every place, with what is at each end of it.
+fn meet(w: &Window, mut visit: impl FnMut(usize, usize, usize)) {
+    let [high, wide] = w.output;
+    for (b, y, x) in (0..w.batch * high * wide).map(|p| (p / (high * wide), p / wide % high, p % wide)) {
+        for (ty, tx) in (0..w.taps[0] * w.taps[1]).map(|t| (t / w.taps[1], t % w.taps[1])) {
+            let (iy, ix) = (y * w.stride[0] + ty, x * w.stride[1] + tx);
+            let inside = |at: usize, axis: usize| at.checked_sub(w.padding[axis]).filter(|&i| i < w.input[axis]);
+            let (Some(iy), Some(ix)) = (inside(iy, 0), inside(ix, 1)) else { continue };
+            for (c, f) in (0..w.channels * w.filters).map(|i| (i / w.filters, i % w.filters)) {
+                let input = ((b * w.input[0] + iy) * w.input[1] + ix) * w.channels + c;
+                let filter = ((ty * w.taps[1] + tx) * w.channels + c) * w.filters + f;
+                visit(input, filter, ((b * high + y) * wide + x) * w.filters + f);
+            }
+        }
+    }
+}
+
+fn elements(w: &Window, part: ConvPart) -> usize {
+    match part {
+        ConvPart::Output => w.output_elements(),
+        ConvPart::Input => w.input_elements(),
+        ConvPart::Filters => w.filter_elements(),
+    }
+}
+
+/// Output, input and filters, each beside what it is computed from.
+const PARTS: [(ConvPart, [ConvPart; 2]); 3] = [
+    (ConvPart::Output, [ConvPart::Filters, ConvPart::Input]),
+    (ConvPart::Input, [ConvPart::Filters, ConvPart::Output]),
+    (ConvPart::Filters, [ConvPart::Output, ConvPart::Input]),
+];
+
+fn window() -> impl Strategy<Value = Window> {
+    let sizes = (1..3usize, [1..12usize, 1..12], 1..10usize, 1..14usize);
+    let moves = ([1..4usize, 1..4], [1..4usize, 1..4], [0..3usize, 0..3], [0..3usize, 0..3]);
+    (sizes, moves).prop_filter_map(
+        "a filter fits",
+        |((batch, input, channels, filters), (taps, stride, padding, behind))| {
+            let along = |i: usize| Some((input[i] + padding[i] + behind[i]).checked_sub(taps[i])? / stride[i] + 1);
+            let output = [along(0)?, along(1)?];
+            Some(Window { batch, input, channels, filters, taps, stride, padding, output })
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+    #[test]
+    fn each_part_of_a_convolution_is_its_definition(w in window()) {
+        for (part, from) in PARTS {
+            let [a, b] = [numbers(elements(&w, from[0]), 1), numbers(elements(&w, from[1]), 2)];
+            let mut wanted = vec![0.0; elements(&w, part)];
+            meet(&w, |input, filter, output| match part {
+                ConvPart::Output => wanted[output] += a[filter] * b[input],
+                ConvPart::Input => wanted[input] += a[filter] * b[output],
+                ConvPart::Filters => wanted[filter] += a[output] * b[input],
+            });
+            let mut found = vec![f64::NAN; wanted.len()];
+            Conv { window: w, part }.twin_f64(&mut found, &[Input::Float(&a), Input::Float(&b)]);
+            for (found, wanted) in found.iter().zip(&wanted) {
+                prop_assert!((found - wanted).abs() < 1e-12 * (1.0 + wanted.abs()), "{part:?}: {found}, {wanted}");
+            }
+        }
+    }
+}
+
+/// A part computed in one given way, whatever the adapter would choose.
+#[derive(Debug)]
+struct InVariant(Conv, Variant);
+
+impl Describe for InVariant {
+    fn name(&self) -> &'static str {
+        self.0.name()
+    }
+    fn elements(&self) -> usize {
+        self.0.elements()
+    }
+    fn inputs(&self) -> usize {
+        self.0.inputs()
+    }
+    fn cost(&self) -> Cost {
+        self.0.cost()
+    }
+    fn shader(&self, adapter: &Traits, inputs: &[View]) -> Shader {
+        self.0.shader_in(self.1, adapter, inputs)
+    }
+}
+
+impl Twin for InVariant {
+    fn compute<F: Float>(&self, out: &mut [F], inputs: &[Input<'_, F>]) {
+        self.0.compute(out, inputs);
+    }
+}
+
+/// Channels of every alignment, filters that hang over, strides that leave pixels out, one and many tiles.
+#[test]
+fn every_shader_of_a_convolution_equals_oracle() {
+    let Some(Device::Gpu(gpu)) = adapter() else { return };
+    let plain = Window {
+        batch: 2,
+        input: [9, 7],
+        channels: 4,
+        filters: 8,
+        taps: [3, 3],
+        stride: [1, 1],
+        padding: [1, 1],
+        output: [9, 7],
+    };
+    let windows = [
+        (8, plain),
+        (3, Window { channels: 3, filters: 5, ..plain }),
+        (4, Window { channels: 20, filters: 12, stride: [2, 2], padding: [0, 0], output: [5, 4], ..plain }),
+        (
+            8,
+            Window {
+                channels: 16,
+                filters: 60,
+                taps: [1, 1],
+                stride: [2, 2],
+                padding: [0, 0],
+                output: [5, 4],
+                ..plain
+            },
+        ),
+        (3, Window { channels: 6, taps: [2, 5], stride: [3, 1], padding: [0, 2], output: [3, 7], ..plain }),
+    ];
+    for (first, window) in windows {
+        for (part, from) in PARTS {
+            for variant in Variant::ALL.into_iter().filter(|v| v.runs_on(gpu.traits())) {
+                let operands = from.map(|of| Operand::Float(elements(&window, of)));
+                holds_from(first, InVariant(Conv { window, part }, variant), &operands);
+            }
+        }
+    }
+}
+
+/// The whole trilinear form: filters and input both of the variable.
+#[test]
+fn rules_of_convolution_hold() {
+    let same = Padding::same([5, 4], [3, 3], [2, 2]);
+    for (stride, padding) in
+        [([1, 1], Padding { rows: [1, 1], columns: [1, 1] }), ([2, 2], same), ([2, 1], Padding::NONE)]
+    {
+        check(40 + 54, move |_, x| x.slice(0, &[1, 5, 4, 2]).conv(x.slice(40, &[3, 3, 2, 3]), stride, padding));
+    }
+    check(40 + 6, |_, x| x.slice(0, &[1, 5, 4, 2]).conv(x.slice(40, &[1, 1, 2, 3]), [2, 2], Padding::NONE));
+}
+
+#[test]
+fn same_padding_is_that_of_tensorflow() {
+    let odd = Padding { rows: [0, 1], columns: [0, 1] };
+    assert_eq!(Padding::same([32, 32], [3, 3], [2, 2]), odd);
+    assert_eq!(Padding::same([32, 32], [3, 3], [1, 1]), Padding { rows: [1, 1], columns: [1, 1] });
+    assert_eq!(Padding::same([21, 21], [3, 3], [2, 2]), Padding { rows: [1, 1], columns: [1, 1] });
+    assert_eq!(Padding::same([8, 8], [1, 1], [2, 2]), Padding::NONE);
+}
+
+/// A block's end: convolution, bias, shortcut, ReLU. On an adapter it gives what it gives in double precision.
+#[test]
+fn bias_addition_and_relu_ride_on_a_convolution() {
+    let outcome = |device: &Device| {
+        let mut session = Session::new(device, 1);
+        let mut input = |name: &str, shape: &[usize], seed: usize| {
+            let stored = session.state(name, shape);
+            session.write(&stored, 0, &numbers(shape.iter().product(), seed));
+            stored
+        };
+        let (x, w) = (input("x", &[2, 6, 5, 4], 1), input("w", &[3, 3, 4, 7], 2));
+        let (bias, shortcut) = (input("bias", &[7], 3), input("shortcut", &[2, 6, 5, 7], 4));
+        let out = session.state("out", &[2, 6, 5, 7]);
+        let tape = Tape::new();
+        let sum = tape.load(&x).conv(tape.load(&w), [1, 1], Padding::same([6, 5], [3, 3], [1, 1]));
+        let bias = tape.load(&bias).spread(0, 2 * 6 * 5).reshape(&[2, 6, 5, 7]);
+        tape.assign(&out, (sum + bias + tape.load(&shortcut)).relu());
+        let program = session.compile(&tape);
+        assert_eq!(program.launches().len(), 1, "{:?}", program.launches());
+        session.run(&program, 0..1);
+        session.read(&out).remove(0)
+    };
+    let wanted = outcome(&Device::Oracle);
+    assert!(wanted.iter().any(|&y| y > 0.0) && wanted.contains(&0.0));
+    for device in [Some(Device::Cpu), adapter()].into_iter().flatten() {
+        let found = outcome(&device);
+        assert!(wanted.iter().zip(&found).all(|(a, b)| (a - b).abs() < 1e-5), "{}", device.adapter_name());
+    }
+}
