@@ -2,9 +2,11 @@
 //!
 //! They keep indices, not pixels: the images are already where the training step runs.
 
+mod coreset;
 mod reservoir;
 mod ring;
 
+pub use coreset::Coreset;
 pub use reservoir::Reservoir;
 pub use ring::RingBuffer;
 

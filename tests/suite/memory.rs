@@ -1,6 +1,6 @@
 //! The episodic memory holds the last m examples of each class of each past task, and no other.
 
-use hindsight::memory::{Example, Reservoir, RingBuffer};
+use hindsight::memory::{Coreset, Example, Reservoir, RingBuffer};
 use hindsight::random::{Stream, generator};
 
 fn example(task: u32, label: u8, image: u32) -> Example {
@@ -131,4 +131,26 @@ fn a_reservoir_samples_what_is_wanted_without_replacement() {
     images.sort_unstable();
     assert_eq!(images, [1, 3, 5], "all there are, once each");
     assert_eq!(reservoir.sample(&mut random, 2, |_| true).len(), 2);
+}
+
+#[test]
+fn a_coreset_is_taken_out_of_each_task_and_in_no_order_of_tasks() {
+    let mut coreset = Coreset::default();
+    for task in 0..20 {
+        let mut examples: Vec<Example> = (0..100).map(|image| Example { image, label: 0, task }).collect();
+        coreset.take(&mut generator(0, Stream::Memory, task.into()), &mut examples, 10);
+        let taken: Vec<_> = coreset.examples().iter().filter(|e| e.task == task).collect();
+        assert_eq!((taken.len(), examples.len()), (10, 90));
+        assert!(taken.iter().all(|e| !examples.contains(e)));
+    }
+    // The mean place of each task's examples: 100 in any order, 5 to 195 in that of tasks; its deviation is 18.
+    let place = |task: u32| {
+        let places = (0..200).filter(|&i| coreset.examples()[i].task == task);
+        places.sum::<usize>() as f64 / 10.0
+    };
+    assert!(
+        (0..20).all(|task| (place(task) - 99.5).abs() < 4.0 * 18.0),
+        "{:?}",
+        (0..20).map(place).collect::<Vec<_>>()
+    );
 }

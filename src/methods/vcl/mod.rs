@@ -13,9 +13,9 @@ mod state;
 pub use gaussian::Gaussian;
 
 use super::{Lab, Learner, Method};
-use crate::memory::Example;
+use crate::memory::{Coreset, Example};
 use crate::program::Program;
-use crate::random::{Generator, Stream};
+use crate::random::Stream;
 use crate::settings::Knob;
 use prediction::{Noise, Prediction};
 use state::State;
@@ -79,7 +79,7 @@ struct Work {
     restore: Program,
     noise: Noise,
     predict: Prediction,
-    coreset: Option<Vec<Vec<Example>>>,
+    coreset: Option<Vec<Coreset>>,
 }
 
 impl Work {
@@ -97,7 +97,7 @@ impl Work {
             restore: state.restore(lab),
             noise: Noise::new(lab),
             predict: Prediction::new(lab, &state.posterior),
-            coreset: coreset.then(|| vec![vec![]; lab.runs()]),
+            coreset: coreset.then(|| vec![Coreset::default(); lab.runs()]),
             state,
         }
     }
@@ -142,11 +142,7 @@ impl Work {
         let split = |run: usize| {
             let mut examples = lab.examples(run, task);
             if let Some(coreset) = &mut self.coreset {
-                let mut draws: Generator = lab.generator(run, Stream::Memory, task);
-                let kept = draws.sample_without_replacement(size.min(examples.len() - 1), examples.len());
-                coreset[run].extend(kept.iter().map(|&i| examples[i]));
-                let mut at = 0..;
-                examples.retain(|_| !kept.contains(&at.next().expect("it never ends")));
+                coreset[run].take(&mut lab.generator(run, Stream::Memory, task), &mut examples, size);
             }
             examples
         };
@@ -169,8 +165,9 @@ impl Learner for Work {
     }
 
     fn test(&mut self, lab: &mut Lab, _: usize) -> Vec<Vec<f64>> {
-        if let Some(coreset) = self.coreset.clone() {
-            self.infer(lab, &coreset);
+        if let Some(coreset) = &self.coreset {
+            let examples: Vec<_> = coreset.iter().map(|coreset| coreset.examples().to_vec()).collect();
+            self.infer(lab, &examples);
         }
         let accuracies = self.predict.test(lab, &mut self.noise);
         lab.session.run(&self.restore, 0..1);
