@@ -1,6 +1,7 @@
 //! The registry of benchmarks.
 
-use super::mnist::Mnist;
+use super::image_set::ImageSet;
+use super::mnist;
 use super::permuted_mnist::PermutedMnist;
 use super::rotated_mnist::RotatedMnist;
 use super::stream::TaskPlan;
@@ -23,14 +24,14 @@ pub trait Benchmark: Sync {
     fn stream(&self, settings: &Settings, seed: u64) -> Vec<TaskPlan>;
 
     /// The images and labels.
-    fn data(&self) -> &'static Mnist {
-        static DATA: OnceLock<Mnist> = OnceLock::new();
-        DATA.get_or_init(Mnist::built_in)
+    fn data(&self) -> &'static ImageSet {
+        static DATA: OnceLock<ImageSet> = OnceLock::new();
+        DATA.get_or_init(mnist::built_in)
     }
 
     /// MD5 sums of the files it stands on.
     fn checksums(&self) -> BTreeMap<String, String> {
-        self.data().checksums().iter().map(|c| (c.file.to_string(), format!("md5:{}", c.md5))).collect()
+        self.data().checksums.iter().map(|c| (c.file.to_string(), format!("md5:{}", c.md5))).collect()
     }
 
     /// For the manifest: what makes each seed's tasks what they are, a list a seed.

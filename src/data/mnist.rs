@@ -6,6 +6,7 @@ use std::path::Path;
 
 use md5::{Digest, Md5};
 
+use super::image_set::{Checksum, ImageSet};
 use super::{DataError, idx};
 
 /// Pixels of an image: 28 x 28, row by row.
@@ -17,7 +18,7 @@ pub const TEST_IMAGES: usize = 10_000;
 /// Digits.
 pub const CLASSES: usize = 10;
 
-/// The published names, in the order in which [`Mnist`] lists their content.
+/// The published names, in the order in which a set's checksums list them.
 const NAMES: [&str; 4] =
     ["train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"];
 
@@ -28,69 +29,41 @@ const BUILT_IN: [&[u8]; 4] = [
     include_bytes!("../../data/mnist/t10k-labels-idx1-ubyte.gz"),
 ];
 
-/// MNIST as bytes: pixels 0 to 255, labels 0 to 9.
-#[derive(Clone)]
-pub struct Mnist {
-    /// 60,000 x 784.
-    pub train_images: Vec<u8>,
-    /// 60,000.
-    pub train_labels: Vec<u8>,
-    /// 10,000 x 784.
-    pub test_images: Vec<u8>,
-    /// 10,000.
-    pub test_labels: Vec<u8>,
-    checksums: Vec<Checksum>,
-}
-
-/// What a file was, for a run's manifest.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-pub struct Checksum {
-    /// The file's name, without its folder.
-    pub file: String,
-    /// MD5 of the file as it was read, packed or not, in lower-case hexadecimal.
-    pub md5: String,
-}
-
 /// A file as it was read.
 struct File<'a> {
     name: String,
     bytes: std::borrow::Cow<'a, [u8]>,
 }
 
-impl Mnist {
-    /// The copy that is part of the program. Unpacks 55 MB; keep the result.
-    pub fn built_in() -> Self {
-        let file = |i: usize| File { name: format!("{}.gz", NAMES[i]), bytes: BUILT_IN[i].into() };
-        Self::from_files([0, 1, 2, 3].map(file)).expect("the built-in files are MNIST")
-    }
+/// The copy that is part of the program. Unpacks 55 MB; keep the result.
+pub fn built_in() -> ImageSet {
+    let file = |i: usize| File { name: format!("{}.gz", NAMES[i]), bytes: BUILT_IN[i].into() };
+    from_files([0, 1, 2, 3].map(file)).expect("the built-in files are MNIST")
+}
 
-    /// The four files in `folder`, or others of the same dimensions (Fashion-MNIST, KMNIST), each
-    /// plain or gzipped, named `train-images-idx3-ubyte` or `train-images.idx3-ubyte` and so on.
-    ///
-    /// # Errors
-    /// Names the file that is missing, unreadable, damaged, of other dimensions, or has a label
-    /// beyond 9.
-    pub fn from_folder(folder: impl AsRef<Path>) -> Result<Self, DataError> {
-        let [a, b, c, d] = NAMES.map(|name| find(folder.as_ref(), name));
-        Self::from_files([a?, b?, c?, d?])
-    }
+/// The four files in `folder`, or others of the same dimensions (Fashion-MNIST, KMNIST), each
+/// plain or gzipped, named `train-images-idx3-ubyte` or `train-images.idx3-ubyte` and so on.
+///
+/// # Errors
+/// Names the file that is missing, unreadable, damaged, of other dimensions, or has a label
+/// beyond 9.
+pub fn from_folder(folder: impl AsRef<Path>) -> Result<ImageSet, DataError> {
+    let [a, b, c, d] = NAMES.map(|name| find(folder.as_ref(), name));
+    from_files([a?, b?, c?, d?])
+}
 
-    /// The checksums of the four files these images came from.
-    pub fn checksums(&self) -> &[Checksum] {
-        &self.checksums
-    }
-
-    fn from_files(files: [File<'_>; 4]) -> Result<Self, DataError> {
-        let checksums = files.iter().map(File::checksum).collect();
-        let [train_images, train_labels, test_images, test_labels] = files;
-        Ok(Self {
-            train_images: train_images.images(TRAIN_IMAGES)?,
-            train_labels: train_labels.labels(TRAIN_IMAGES)?,
-            test_images: test_images.images(TEST_IMAGES)?,
-            test_labels: test_labels.labels(TEST_IMAGES)?,
-            checksums,
-        })
-    }
+fn from_files(files: [File<'_>; 4]) -> Result<ImageSet, DataError> {
+    let checksums = files.iter().map(File::checksum).collect();
+    let [train_images, train_labels, test_images, test_labels] = files;
+    Ok(ImageSet {
+        shape: [28, 28, 1],
+        classes: CLASSES,
+        train_images: train_images.images(TRAIN_IMAGES)?,
+        train_labels: train_labels.labels(TRAIN_IMAGES)?,
+        test_images: test_images.images(TEST_IMAGES)?,
+        test_labels: test_labels.labels(TEST_IMAGES)?,
+        checksums,
+    })
 }
 
 impl File<'_> {

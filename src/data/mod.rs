@@ -4,6 +4,7 @@
 
 pub mod benchmarks;
 pub mod idx;
+pub mod image_set;
 pub mod mnist;
 pub mod permuted_mnist;
 pub mod rotated_mnist;
@@ -12,7 +13,7 @@ pub mod stream;
 use std::path::PathBuf;
 
 pub use idx::IdxError;
-pub use mnist::Mnist;
+pub use image_set::{Checksum, ImageSet};
 
 /// What can be wrong with a data set on disk.
 #[derive(Debug, thiserror::Error)]

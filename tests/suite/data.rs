@@ -5,11 +5,11 @@ use std::io::Write;
 use std::path::Path;
 
 use flate2::{Compression, write::GzEncoder};
-use hindsight::data::benchmarks;
 use hindsight::data::idx::{Idx, parse};
-use hindsight::data::mnist::{CLASSES, Checksum, Mnist, PIXELS, TEST_IMAGES, TRAIN_IMAGES};
+use hindsight::data::mnist::{self, CLASSES, PIXELS, TEST_IMAGES, TRAIN_IMAGES};
 use hindsight::data::rotated_mnist::{angles, rotation};
 use hindsight::data::stream::{BLANK, HELD_OUT, TaskPlan, shown_at};
+use hindsight::data::{Checksum, benchmarks};
 use hindsight::random::{Stream, generator};
 use hindsight::settings::{Angles, Settings, TaskSet};
 use proptest::prelude::*;
@@ -111,7 +111,7 @@ proptest! {
 
 #[test]
 fn built_in_files_have_the_published_checksums() {
-    let mnist = Mnist::built_in();
+    let mnist = mnist::built_in();
     let published = [
         ("train-images-idx3-ubyte.gz", "f68b3c2dcbeaaa9fbdd348bbdeb94873"),
         ("train-labels-idx1-ubyte.gz", "d53e105ee54ea40749a09fcbcd1e9432"),
@@ -119,12 +119,12 @@ fn built_in_files_have_the_published_checksums() {
         ("t10k-labels-idx1-ubyte.gz", "ec29112dd5afa0611ce80d1b7f02629c"),
     ];
     let published = published.map(|(file, md5)| Checksum { file: file.into(), md5: md5.into() });
-    assert_eq!(mnist.checksums(), published);
+    assert_eq!(mnist.checksums, published);
 }
 
 #[test]
 fn built_in_images_are_mnist() {
-    let mnist = Mnist::built_in();
+    let mnist = mnist::built_in();
     assert_eq!(mnist.train_images.len(), TRAIN_IMAGES * PIXELS);
     assert_eq!(mnist.test_images.len(), TEST_IMAGES * PIXELS);
     assert_eq!(mnist.train_labels[..10], [5, 0, 4, 1, 9, 2, 1, 3, 1, 4]);
@@ -155,15 +155,15 @@ fn blank_folder(folder: &Path) {
 fn a_folder_may_spell_and_pack_its_files_in_any_usual_way() {
     let folder = tempfile::tempdir().unwrap();
     blank_folder(folder.path());
-    let mnist = Mnist::from_folder(folder.path()).unwrap();
+    let mnist = mnist::from_folder(folder.path()).unwrap();
     assert!(mnist.train_images.iter().chain(&mnist.test_labels).all(|&byte| byte == 3));
-    assert_eq!(mnist.checksums()[3].file, "t10k-labels.idx1-ubyte.gz");
+    assert_eq!(mnist.checksums[3].file, "t10k-labels.idx1-ubyte.gz");
 }
 
 #[test]
 fn what_is_wrong_in_a_folder_is_named_with_its_file() {
     let folder = tempfile::tempdir().unwrap();
-    let complaint = || match Mnist::from_folder(folder.path()) {
+    let complaint = || match mnist::from_folder(folder.path()) {
         Ok(_) => panic!("accepted"),
         Err(error) => error.to_string(),
     };
