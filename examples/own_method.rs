@@ -28,8 +28,9 @@ impl Method for WeightDecay {
         let stream = lab.stream("batch", lab.settings.steps(), lab.settings.batch);
         let tape = Tape::new();
         let theta = tape.load(&lab.theta);
-        let loss = lab.loss(theta, &lab.batch(&tape, &stream)) + theta.squared().total() * 1e-4;
-        tape.assign(&lab.theta, theta - tape.grad(loss, theta).scaled(lab.rate(&tape)));
+        let batch = lab.batch(&tape, &stream);
+        let loss = lab.loss(theta, &batch) + theta.squared().total() * 1e-4;
+        lab.update(theta, theta - tape.grad(loss, theta).scaled(lab.rate(&tape)), &batch);
         tape.assign_row(&lab.losses, loss);
         Box::new(Work { step: lab.session.compile(&tape), stream })
     }
@@ -50,7 +51,8 @@ impl Learner for Work {
 fn an_own_method_learns() {
     let settings = Settings { tasks: 2, images_per_task: 500, test_images: 1000, ..Settings::default() };
     let benchmark = benchmarks::find("permuted-mnist").expect("it is registered");
-    let mut lab = Lab::new(&Device::Cpu, benchmark, &RunSpec::seeds(&settings, &[0, 1]));
+    let data = benchmark.data(None).expect("MNIST is built in");
+    let mut lab = Lab::new(&Device::Cpu, benchmark, data, &RunSpec::seeds(&settings, &[0, 1]));
     let mut learner = WeightDecay.start(&mut lab);
     for task in 0..settings.tasks {
         learner.learn(&mut lab, task);

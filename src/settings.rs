@@ -27,6 +27,19 @@ pub enum AnchorKind {
     Oracle,
 }
 
+/// HAL: by what the anchors are normalised in a training step, where the model has batch normalisation. (The paper does
+/// not say.)
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AnchorNorm {
+    /// The statistics of the anchors of the step.
+    Batch,
+    /// Running averages.
+    Frozen,
+    /// The statistics of the batch and the anchors together.
+    Joint,
+}
+
 /// How Rotated MNIST's tasks get their angles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -58,7 +71,7 @@ macro_rules! lowercase_names {
         }
     )*};
 }
-lowercase_names!(Preset, AnchorKind, Angles, TaskSet, Knob);
+lowercase_names!(Preset, AnchorKind, AnchorNorm, Angles, TaskSet, Knob);
 
 /// A hyper-parameter that may differ from run to run of one program: it is a value on the device, not
 /// part of what is compiled.
@@ -95,6 +108,8 @@ pub struct Settings {
     pub first_order: bool,
     /// HAL: where anchors come from.
     pub anchors: AnchorKind,
+    /// HAL: by what anchors are normalised.
+    pub anchor_norm: AnchorNorm,
     /// Learning rate α. (VCL has its own, Adam's 0.001.)
     pub rate: f64,
     /// HAL: weight λ of the anchors' drift. EWC: weight of the penalty.
@@ -133,7 +148,7 @@ pub struct Settings {
     pub tasks: usize,
     /// Training images a task.
     pub images_per_task: usize,
-    /// Test images, the first of the 10,000.
+    /// Test images of each task; where all tasks have the same, the first of the test set.
     pub test_images: usize,
     /// Rotated MNIST: how tasks get their angles.
     pub angles: Angles,
@@ -145,6 +160,7 @@ impl Default for Settings {
             preset: Preset::Official,
             first_order: false,
             anchors: AnchorKind::Learned,
+            anchor_norm: AnchorNorm::Batch,
             rate: 0.1,
             lambda: 0.1,
             gamma: 0.1,
@@ -205,6 +221,29 @@ impl Settings {
         let mut settings = self.clone();
         Knob::ALL.into_iter().for_each(|knob| settings.set(knob, 0.0));
         settings
+    }
+}
+
+/// The size of a benchmark, where it is not the usual one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sizes {
+    /// Tasks T.
+    pub tasks: Option<usize>,
+    /// Training images a task.
+    pub images_per_task: Option<usize>,
+    /// Test images of each task.
+    pub test_images: Option<usize>,
+}
+
+impl Sizes {
+    /// These settings at this size.
+    pub fn of(&self, settings: Settings) -> Settings {
+        Settings {
+            tasks: self.tasks.unwrap_or(settings.tasks),
+            images_per_task: self.images_per_task.unwrap_or(settings.images_per_task),
+            test_images: self.test_images.unwrap_or(settings.test_images),
+            ..settings
+        }
     }
 }
 

@@ -80,7 +80,7 @@ impl Tape {
         });
         if tiles == Some(total) {
             let parts: Vec<_> = pieces.into_values().filter_map(|at| at.into_iter().reduce(|a, b| a + b)).collect();
-            whole.push(self.record(Op::Concat, &parts, vec![total], Kind::Float).reshape(&shape));
+            whole.push(self.join(&parts).reshape(&shape));
         } else {
             let fields = pieces.iter().flat_map(|(&offset, at)| at.iter().map(move |p| p.place(offset, total)));
             whole.extend(fields.map(|field| field.reshape(&shape)));

@@ -110,6 +110,12 @@ impl Tape {
         self.record(Op::Constant(value.to_bits()), &[], shape.to_vec(), Kind::Float)
     }
 
+    /// Values one after another, flat.
+    pub fn join<'t>(&'t self, parts: &[Var<'t>]) -> Var<'t> {
+        let elements = parts.iter().map(Var::elements).sum();
+        self.record(Op::Concat, parts, vec![elements], Kind::Float)
+    }
+
     /// At the end of every step `stored` takes this value. All reads in the step see the old one.
     pub fn assign(&self, stored: &Stored, value: Var<'_>) {
         assert_eq!(stored.rows, 1, "assign: the buffer has {} rows, use assign_row", stored.rows);

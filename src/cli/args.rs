@@ -1,18 +1,17 @@
 //! The flags of `hindsight run`. Each default is the paper's, and its help says where it is from.
 
+use super::sizes::SizeArgs;
 use super::{CliError, names};
 use clap::Args;
 use clap::builder::RangedU64ValueParser;
+use hindsight::data::benchmarks::{self, Benchmark};
 use hindsight::device::DeviceChoice;
 use hindsight::methods;
-use hindsight::settings::{AnchorKind, Angles, Preset, Settings};
+use hindsight::settings::{AnchorKind, AnchorNorm, Angles, Preset, Settings};
 use hindsight::tune::Tuned;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
-/// What MNIST has: the training images left after the held-out 5,000, and the test images.
-pub const TRAINING_IMAGES: u64 = 55_000;
-pub const TEST_IMAGES: u64 = 10_000;
 /// Seeds beyond this would not survive JSON readers that keep numbers as doubles.
 const LARGEST_SEED: u64 = 1 << 52;
 
@@ -39,17 +38,8 @@ pub struct RunArgs {
     #[arg(long, value_name = "SEED", default_value_t = 0, value_parser = within(0..=LARGEST_SEED), help_heading = "What to run")]
     pub seed_from: u64,
 
-    /// Tasks in the stream (paper, Experiments: 20 on MNIST)
-    #[arg(long, value_name = "N", default_value_t = defaults().tasks, value_parser = count(1..=1000), help_heading = "The protocol")]
-    pub tasks: usize,
-
-    /// Training images a task, each seen once (paper, Experiments: 1000 on MNIST)
-    #[arg(long, value_name = "N", default_value_t = defaults().images_per_task, value_parser = count(1..=TRAINING_IMAGES), help_heading = "The protocol")]
-    pub images: usize,
-
-    /// Test images, for every task and after every task (MNIST's test set: 10000)
-    #[arg(long, value_name = "N", default_value_t = defaults().test_images, value_parser = count(1..=TEST_IMAGES), help_heading = "The protocol")]
-    pub test_images: usize,
+    #[command(flatten)]
+    pub sizes: SizeArgs,
 
     /// Examples remembered per class and task (Table 1: 1; Tables 5 and 6: 3 and 5)
     #[arg(long, value_name = "M", default_value_t = defaults().memory_per_class, value_parser = count(1..=1000), help_heading = "The protocol")]
@@ -98,6 +88,10 @@ pub struct RunArgs {
     /// HAL: what is anchored
     #[arg(long, value_name = "KIND", default_value_t = defaults().anchors, value_parser = names::anchors(), help_heading = "Hyper-parameters")]
     pub anchors: AnchorKind,
+
+    /// HAL: by what anchors are normalised in a step, where the model has batch normalisation
+    #[arg(long, value_name = "HOW", default_value_t = defaults().anchor_norm, value_parser = names::anchor_norm(), help_heading = "Hyper-parameters")]
+    pub anchor_norm: AnchorNorm,
 
     /// EWC: mini-batches whose squared gradients make one update of the Fisher information (released code: 10)
     #[arg(long, value_name = "N", value_parser = count(1..=100_000), allow_negative_numbers = true, help_heading = "Hyper-parameters")]
@@ -152,7 +146,7 @@ impl RunArgs {
     /// What a method is run with: the paper's values for it, or those that were chosen, but for what the flags say.
     pub fn settings(&self, method: &str, tuned: &[Tuned]) -> Settings {
         let registered = methods::find(method).expect("the command line lets only registered ones pass");
-        let mut paper = methods::paper_settings(registered);
+        let mut paper = self.sizes.of(self.benchmark()).of(methods::paper_settings(registered, self.benchmark()));
         for (knob, value) in tuned.iter().filter(|tuned| tuned.method == method).flat_map(|tuned| &tuned.knobs) {
             paper.set(*knob, *value);
         }
@@ -160,6 +154,7 @@ impl RunArgs {
             preset: self.preset,
             first_order: self.first_order,
             anchors: self.anchors,
+            anchor_norm: self.anchor_norm,
             rate: self.rate.unwrap_or(paper.rate),
             lambda: self.lambda.unwrap_or(paper.lambda),
             gamma: self.gamma.unwrap_or(paper.gamma),
@@ -175,9 +170,6 @@ impl RunArgs {
             epochs: self.epochs.unwrap_or(paper.epochs),
             memory_batch: self.memory_batch.unwrap_or(paper.memory_batch),
             memory_per_class: self.memory,
-            tasks: self.tasks,
-            images_per_task: self.images,
-            test_images: self.test_images,
             angles: self.angles,
             ..paper
         }
@@ -198,6 +190,10 @@ impl RunArgs {
             }
         };
         self.tuned.iter().map(read).collect()
+    }
+
+    pub fn benchmark(&self) -> &'static dyn Benchmark {
+        benchmarks::find(self.benchmark).expect("the command line lets only registered ones pass")
     }
 
     pub fn seeds(&self) -> Vec<u64> {

@@ -8,9 +8,11 @@ mod progress;
 mod report;
 mod reproduce;
 mod run;
+mod sizes;
 mod tune;
 
 use clap::{CommandFactory, Parser, Subcommand};
+use hindsight::data::DataError;
 use hindsight::device::DeviceError;
 use hindsight::experiment::ExperimentError;
 use hindsight::report::{FolderError, ReadError};
@@ -67,6 +69,9 @@ pub enum CliError {
         /// Where they were written, if they could be.
         folder: Option<PathBuf>,
     },
+    /// A data set cannot be had.
+    #[error("error: {0}")]
+    Data(DataError),
     /// Results cannot be read.
     #[error("error: {0}")]
     Read(#[from] ReadError),

@@ -3,7 +3,7 @@
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use hindsight::reproduce::Target;
-use hindsight::settings::{AnchorKind, Angles, Preset};
+use hindsight::settings::{AnchorKind, AnchorNorm, Angles, Preset};
 use hindsight::{data::benchmarks, methods};
 
 /// A parser of one of `choices`: its name, what it means, its value.
@@ -38,6 +38,14 @@ pub fn anchors() -> impl TypedValueParser<Value = AnchorKind> {
         ("real", "The last real image of each class (Table 4)", AnchorKind::Real),
         ("mean", "The running mean image of each class", AnchorKind::Mean),
         ("oracle", "Learned against a model that has seen the future tasks (Table 3)", AnchorKind::Oracle),
+    ])
+}
+
+pub fn anchor_norm() -> impl TypedValueParser<Value = AnchorNorm> {
+    one_of(vec![
+        ("batch", "The statistics of the step's anchors", AnchorNorm::Batch),
+        ("frozen", "Running averages", AnchorNorm::Frozen),
+        ("joint", "The statistics of the batch and the anchors together", AnchorNorm::Joint),
     ])
 }
 

@@ -1,15 +1,16 @@
 //! `hindsight reproduce`: the paper's tables and figures, cell by cell.
 
-use super::args::{TEST_IMAGES, TRAINING_IMAGES, count, within};
+use super::args::within;
 use super::progress::Live;
+use super::sizes::SizeArgs;
 use super::{CliError, interrupt, names, print};
 use clap::Args;
-use hindsight::data::benchmarks;
+use hindsight::data::benchmarks::{self, Benchmark};
 use hindsight::device::{self, Device, DeviceChoice};
 use hindsight::experiment::{self, ExperimentError, FinishedRun};
 use hindsight::report::manifest::DeviceRecord;
 use hindsight::report::{Results, benchmark_title, write_file};
-use hindsight::reproduce::{AnchorPicture, Cell, Cells, Reproduction, Selection, Sizes, Target, markdown, page};
+use hindsight::reproduce::{AnchorPicture, Cell, Cells, Reproduction, Selection, Target, markdown, page};
 use hindsight::settings::Settings;
 use std::fs;
 use std::path::PathBuf;
@@ -33,17 +34,8 @@ pub struct ReproduceArgs {
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = within(1..=1000))]
     seeds: u64,
 
-    /// Tasks in the stream (the paper's numbers are for 20)
-    #[arg(long, value_name = "N", default_value_t = defaults().tasks, value_parser = count(1..=1000))]
-    tasks: usize,
-
-    /// Training images a task (the paper's numbers are for 1000)
-    #[arg(long, value_name = "N", default_value_t = defaults().images_per_task, value_parser = count(1..=TRAINING_IMAGES))]
-    images: usize,
-
-    /// Test images, for every task and after every task
-    #[arg(long, value_name = "N", default_value_t = defaults().test_images, value_parser = count(1..=TEST_IMAGES))]
-    test_images: usize,
+    #[command(flatten)]
+    sizes: SizeArgs,
 
     /// auto (a hardware GPU, else cpu), gpu, cpu, or an index or part of a name from `hindsight devices`
     #[arg(long, default_value = "auto")]
@@ -66,10 +58,6 @@ pub struct ReproduceArgs {
     quiet: bool,
 }
 
-fn defaults() -> Settings {
-    Settings::default()
-}
-
 /// What is to be made, and what of it is there.
 struct Work<'a> {
     args: &'a ReproduceArgs,
@@ -88,8 +76,9 @@ pub fn run(args: &ReproduceArgs) -> Result<(), CliError> {
     }
     let pictured = work.pictured();
     let picture_missing = pictured.is_some() && work.picture().is_none();
-    let count = missing.len() + usize::from(picture_missing);
-    let mut live = Live::new(count * args.tasks, args.quiet, interrupt::watch());
+    let tasks = missing.iter().map(|cell| cell.settings.tasks).sum::<usize>();
+    let tasks_pictured = pictured.as_ref().filter(|_| picture_missing).map_or(0, |cell| cell.settings.tasks);
+    let mut live = Live::new(tasks + tasks_pictured, args.quiet, interrupt::watch());
     if !args.quiet {
         live.say(&format!("device: {}; {} of {} cells to compute", device.describe(), missing.len(), needed.len()));
     }
@@ -106,21 +95,35 @@ pub fn run(args: &ReproduceArgs) -> Result<(), CliError> {
     work.write(&device)
 }
 
+/// The benchmarks that were asked for; else those whose data sets are there.
+fn present(args: &ReproduceArgs) -> Result<Vec<&'static dyn Benchmark>, CliError> {
+    let mut found = vec![];
+    for &benchmark in benchmarks::registry() {
+        let asked = args.benchmark.contains(&benchmark.name());
+        if !asked && !args.benchmark.is_empty() {
+            continue;
+        }
+        match benchmark.data(None) {
+            Ok(_) => found.push(benchmark),
+            Err(error) if asked => return Err(CliError::Data(error)),
+            Err(_) if args.quiet => {}
+            Err(error) => eprintln!("{} is left out: {error}", benchmark.title()),
+        }
+    }
+    Ok(found)
+}
+
 impl<'a> Work<'a> {
     fn new(args: &'a ReproduceArgs, device: &Device) -> Result<Self, CliError> {
         let all = args.what.contains(&None);
         let wanted = |target: &Target| all || args.what.contains(&Some(*target));
         let targets = Target::ALL.into_iter().filter(wanted).collect();
-        let benchmarks = if args.benchmark.is_empty() {
-            benchmarks::registry().iter().map(|b| b.name().to_string()).collect()
-        } else {
-            args.benchmark.iter().map(|name| name.to_string()).collect()
-        };
+        let benchmarks = present(args)?;
         let selection = Selection {
             only: args.only.iter().map(|name| name.to_string()).collect(),
-            benchmarks,
+            sizes: benchmarks.iter().map(|b| (b.name().to_string(), args.sizes.of(*b))).collect(),
+            benchmarks: benchmarks.iter().map(|b| b.name().to_string()).collect(),
             seeds: (0..args.seeds).collect(),
-            sizes: Sizes { tasks: args.tasks, images_per_task: args.images, test_images: args.test_images },
         };
         let record = DeviceRecord {
             taken: device.describe().to_string(),
@@ -238,16 +241,14 @@ impl<'a> Work<'a> {
                 write_file(&self.args.out.join(format!("{stem}-{}.svg", number + 1)), svg.standalone())?;
             }
         }
-        let benchmarks: Vec<&str> = self.selection.benchmarks.iter().map(|name| benchmark_title(name)).collect();
-        let Sizes { tasks, images_per_task, test_images } = self.selection.sizes;
-        let about = [
-            format!(
-                "{}: {tasks} tasks of {images_per_task} images, tested on {test_images} after each, {} seeds.",
-                benchmarks.join(" and "),
-                self.args.seeds
-            ),
-            format!("hindsight {}, on {}.", env!("CARGO_PKG_VERSION"), device.describe()),
-        ];
+        let size = |name: &String| {
+            let Settings { tasks, images_per_task, test_images, .. } = self.selection.settings(name);
+            let title = benchmark_title(name);
+            format!("{title}: {tasks} tasks of {images_per_task} images, each tested on {test_images} after each.")
+        };
+        let mut about: Vec<String> = self.selection.benchmarks.iter().map(size).collect();
+        let version = env!("CARGO_PKG_VERSION");
+        about.push(format!("{} seeds; hindsight {version}, on {}.", self.args.seeds, device.describe()));
         let path = self.args.out.join("report.html");
         write_file(&path, page(&made, &about).render())?;
         print(&format!("Written to {}; the page is {}.\n", self.args.out.display(), path.display()))

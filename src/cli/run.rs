@@ -7,9 +7,10 @@ use super::args::RunArgs;
 use super::progress::Live;
 use super::{CliError, interrupt, print};
 use clap::CommandFactory;
-use hindsight::data::benchmarks::{self, Benchmark};
+use hindsight::data::{ImageSet, benchmarks};
 use hindsight::device::{self, Device};
 use hindsight::experiment::{self, Experiment, ExperimentError, FinishedRun};
+use hindsight::methods;
 use hindsight::report::manifest::DeviceRecord;
 use hindsight::report::{FolderError, Manifest, Results, RunFolder, divergences, table, time};
 use hindsight::settings::RunSpec;
@@ -29,14 +30,16 @@ struct Session<'a> {
 
 pub fn run(args: &RunArgs) -> Result<(), CliError> {
     refuse_repeated_method(args);
+    refuse_untrainable(args);
     let started = SystemTime::now();
+    let data = args.benchmark().data(None).map_err(CliError::Data)?;
     let folder = match &args.out {
         Some(path) => RunFolder::create(path, args.overwrite)?,
         None => RunFolder::default_for(args.benchmark, started),
     };
     let tuned = args.read_tuned()?;
     let device = device::open(&args.device)?;
-    let mut session = Session::new(args, tuned, folder, &device, started);
+    let mut session = Session::new(args, tuned, data, folder, &device, started);
     let outcome = session.train_all(&device);
     session.live.end();
     session.conclude(outcome)
@@ -50,18 +53,36 @@ fn refuse_repeated_method(args: &RunArgs) {
     }
 }
 
+/// Before anything is trained, so that no method's results wait for a refusal.
+fn refuse_untrainable(args: &RunArgs) {
+    let benchmark = args.benchmark();
+    let cannot = |name: &&&str| !methods::find(name).is_some_and(|method| method.trains(&benchmark.model()));
+    if let Some(name) = args.method.iter().find(cannot) {
+        let method = methods::find(name).map_or(*name, |method| method.title());
+        let error = ExperimentError::Untrainable { method: method.into(), benchmark: benchmark.title() };
+        super::Cli::command().error(clap::error::ErrorKind::ValueValidation, error).exit();
+    }
+}
+
 impl<'a> Session<'a> {
-    fn new(args: &'a RunArgs, tuned: Vec<Tuned>, folder: RunFolder, device: &Device, started: SystemTime) -> Self {
-        let benchmark = benchmark(args.benchmark);
-        let live = Live::new(args.method.len() * args.tasks, args.quiet, interrupt::watch());
+    fn new(
+        args: &'a RunArgs,
+        tuned: Vec<Tuned>,
+        data: &ImageSet,
+        folder: RunFolder,
+        device: &Device,
+        started: SystemTime,
+    ) -> Self {
+        let settings = args.settings(args.method[0], &tuned);
+        let live = Live::new(args.method.len() * settings.tasks, args.quiet, interrupt::watch());
         if !args.quiet {
             live.say(&format!("device: {}", device.describe()));
         }
         Self {
             args,
             folder,
-            tasks: benchmark.describe_tasks(&args.settings(args.method[0], &tuned), &args.seeds()),
-            results: Results::new(manifest(args, &tuned, benchmark, device, started), Vec::new()),
+            tasks: args.benchmark().describe_tasks(data, &settings, &args.seeds()),
+            results: Results::new(manifest(args, &tuned, data, device, started), Vec::new()),
             finished: Vec::new(),
             tuned,
             live,
@@ -142,18 +163,7 @@ impl<'a> Session<'a> {
     }
 }
 
-fn benchmark(name: &str) -> &'static dyn Benchmark {
-    let mut known = benchmarks::registry().iter();
-    *known.find(|b| b.name() == name).expect("the command line lets only registered ones pass")
-}
-
-fn manifest(
-    args: &RunArgs,
-    tuned: &[Tuned],
-    benchmark: &dyn Benchmark,
-    device: &Device,
-    started: SystemTime,
-) -> Manifest {
+fn manifest(args: &RunArgs, tuned: &[Tuned], data: &ImageSet, device: &Device, started: SystemTime) -> Manifest {
     Manifest {
         version: env!("CARGO_PKG_VERSION").into(),
         command: std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect(),
@@ -167,6 +177,6 @@ fn manifest(
             adapter: device.adapter_name().to_string(),
             driver: device.driver().to_string(),
         },
-        datasets: benchmark.checksums(),
+        datasets: benchmarks::checksums(data),
     }
 }

@@ -1,9 +1,11 @@
 //! `hindsight tune`: a method's grid on the tuning tasks, chunk by chunk.
 
-use super::args::{TEST_IMAGES, TRAINING_IMAGES, count, within};
+use super::args::{count, within};
 use super::progress::Live;
+use super::sizes::ImageArgs;
 use super::{CliError, interrupt, names, print};
 use clap::Args;
+use hindsight::data::benchmarks;
 use hindsight::data::stream::TUNING_TASKS;
 use hindsight::device::{self, Device, DeviceChoice};
 use hindsight::experiment::{self, Experiment, ExperimentError, RunRecord};
@@ -33,13 +35,8 @@ pub struct TuneArgs {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = within(1..=1000))]
     seeds: u64,
 
-    /// Training images a task
-    #[arg(long, value_name = "N", default_value_t = defaults().images_per_task, value_parser = count(1..=TRAINING_IMAGES))]
-    images: usize,
-
-    /// Test images, for every task and after every task
-    #[arg(long, value_name = "N", default_value_t = defaults().test_images, value_parser = count(1..=TEST_IMAGES))]
-    test_images: usize,
+    #[command(flatten)]
+    images: ImageArgs,
 
     /// Runs side by side in one program
     #[arg(long, value_name = "N", default_value_t = CHUNK, value_parser = count(1..=4096))]
@@ -60,10 +57,6 @@ pub struct TuneArgs {
     /// No progress, only the choice
     #[arg(long, short)]
     quiet: bool,
-}
-
-fn defaults() -> Settings {
-    Settings::default()
 }
 
 pub fn run(args: &TuneArgs) -> Result<(), CliError> {
@@ -101,12 +94,11 @@ pub fn run(args: &TuneArgs) -> Result<(), CliError> {
 
 fn plan(args: &TuneArgs) -> Plan {
     let method = methods::find(args.method).expect("the command line lets only registered ones pass");
+    let benchmark = benchmarks::find(args.benchmark).expect("the command line lets only registered ones pass");
     let settings = Settings {
         task_set: if args.leak { TaskSet::Evaluation } else { TaskSet::Tuning },
         tasks: TUNING_TASKS,
-        images_per_task: args.images,
-        test_images: args.test_images,
-        ..methods::paper_settings(method)
+        ..args.images.of(benchmark).of(methods::paper_settings(method, benchmark))
     };
     Plan {
         benchmark: args.benchmark.into(),

@@ -5,8 +5,9 @@
 //! nor the number of images changes any task's permutation.
 
 use super::benchmarks::Benchmark;
+use super::image_set::ImageSet;
 use super::mnist::PIXELS;
-use super::stream::{TUNING_TASKS, TaskPlan, draw_images};
+use super::stream::{TUNING_TASKS, TaskPlan, digits, draw_images};
 use crate::random::{Stream, generator};
 use crate::settings::{Settings, TaskSet};
 
@@ -23,7 +24,7 @@ impl Benchmark for PermutedMnist {
     fn summary(&self) -> &'static str {
         "one fixed shuffle of the pixels a task, ten classes"
     }
-    fn stream(&self, settings: &Settings, seed: u64) -> Vec<TaskPlan> {
+    fn stream(&self, _: &ImageSet, settings: &Settings, seed: u64) -> Vec<TaskPlan> {
         let first = match settings.task_set {
             TaskSet::Tuning => 0,
             TaskSet::Evaluation => TUNING_TASKS,
@@ -39,5 +40,5 @@ fn task(seed: u64, position: usize, images: usize) -> TaskPlan {
     let map = random.sample_without_replacement(PIXELS, PIXELS);
     let map: Vec<u32> = map.into_iter().map(|pixel| pixel as u32).collect();
     let images = draw_images(&mut random, images);
-    TaskPlan { about: serde_json::json!({ "permutation": map }), map, images }
+    TaskPlan { about: serde_json::json!({ "permutation": map }), map, images, classes: digits(), test: None }
 }

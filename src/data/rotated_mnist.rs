@@ -5,8 +5,9 @@
 //! from, and nothing where that lies outside.
 
 use super::benchmarks::Benchmark;
+use super::image_set::ImageSet;
 use super::mnist::PIXELS;
-use super::stream::{BLANK, TUNING_TASKS, TaskPlan, draw_images};
+use super::stream::{BLANK, TUNING_TASKS, TaskPlan, digits, draw_images};
 use crate::random::{Stream, generator};
 use crate::settings::{Angles, Settings, TaskSet};
 
@@ -30,7 +31,7 @@ impl Benchmark for RotatedMnist {
     fn summary(&self) -> &'static str {
         "one angle a task, growing from 0 to 180 degrees, ten classes"
     }
-    fn stream(&self, settings: &Settings, seed: u64) -> Vec<TaskPlan> {
+    fn stream(&self, _: &ImageSet, settings: &Settings, seed: u64) -> Vec<TaskPlan> {
         let first = match settings.task_set {
             TaskSet::Tuning => 0,
             TaskSet::Evaluation => TUNING_TASKS,
@@ -39,7 +40,8 @@ impl Benchmark for RotatedMnist {
         let task = |(position, degrees): (usize, f64)| {
             let images =
                 draw_images(&mut generator(seed, Stream::Data, (first + position) as u64), settings.images_per_task);
-            TaskPlan { map: rotation(degrees), images, about: serde_json::json!({ "degrees": degrees }) }
+            let about = serde_json::json!({ "degrees": degrees });
+            TaskPlan { map: rotation(degrees), images, classes: digits(), test: None, about }
         };
         angles.into_iter().enumerate().map(task).collect()
     }

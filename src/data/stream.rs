@@ -1,7 +1,7 @@
 //! What a benchmark is to those who learn it: a sequence of tasks, each a way to show an image and the
 //! images that it trains on.
 
-use super::mnist::TRAIN_IMAGES;
+use super::mnist::{CLASSES, TRAIN_IMAGES};
 use crate::random::Generator;
 
 /// Tasks of a seed's sequence that are for choosing hyper-parameters only (the paper's K).
@@ -14,15 +14,28 @@ pub use hindsight_kernels::BLANK;
 /// One task: how it shows an image, and which images it trains on.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TaskPlan {
-    /// 784 entries: pixel p of the task's images is pixel `map[p]` of the original, or [`BLANK`].
+    /// An entry a pixel (and channel): pixel p of the task's images is pixel `map[p]` of the original, or [`BLANK`].
     pub map: Vec<u32>,
-    /// Training images in the order of the one pass over them, as indices into all 60,000.
+    /// Training images in the order of the one pass over them, as indices into all.
     pub images: Vec<u32>,
+    /// Its classes; an answer is one of them.
+    pub classes: Vec<u32>,
+    /// Test images, as indices into all. None: the first ones, for every task.
+    pub test: Option<Vec<u32>>,
     /// What makes the task what it is, for the manifest.
     pub about: serde_json::Value,
 }
 
-/// `count` training images, drawn from those not held out.
+/// How a model is to see the numbers of an image, which are bytes / 255: times `scale`, plus `shift`, each with an
+/// entry a pixel and channel.
+pub struct Preparation {
+    /// Factors.
+    pub scale: Vec<f64>,
+    /// What is added.
+    pub shift: Vec<f64>,
+}
+
+/// `count` training images of MNIST, drawn from those not held out.
 ///
 /// # Panics
 /// If that is more than there are.
@@ -42,4 +55,9 @@ pub fn shown_at(map: &[u32]) -> Vec<Vec<u32>> {
     let most = places.iter().map(Vec::len).max().unwrap_or(0).max(1);
     places.iter_mut().for_each(|at| at.resize(most, BLANK));
     places
+}
+
+/// The classes of a task that has all of MNIST's.
+pub(super) fn digits() -> Vec<u32> {
+    (0..CLASSES as u32).collect()
 }

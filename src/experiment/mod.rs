@@ -4,9 +4,9 @@ mod record;
 
 pub use record::{Anchors, DivergedAt, FinishedRun, RunRecord};
 
-use crate::data::benchmarks;
+use crate::data::{DataError, benchmarks};
 use crate::device::Device;
-use crate::methods::{self, Lab, Learner};
+use crate::methods::{self, Lab, Learned, Learner};
 use crate::metrics::AccuracyMatrix;
 use crate::settings::{AnchorKind, RunSpec};
 use std::time::{Duration, Instant};
@@ -49,6 +49,20 @@ pub enum ExperimentError {
     /// The observer asked for it.
     #[error("interrupted")]
     Interrupted,
+    /// A method on a benchmark whose model it cannot train.
+    #[error(
+        "{method} is for fully connected networks, as in the paper, and {benchmark} is learned by a convolutional one; \
+         leave it out, or take permuted-mnist or rotated-mnist"
+    )]
+    Untrainable {
+        /// The method's title.
+        method: String,
+        /// The benchmark's title.
+        benchmark: &'static str,
+    },
+    /// The data set is not there, or damaged.
+    #[error(transparent)]
+    Data(#[from] DataError),
     /// Not in a registry.
     #[error("there is no {kind} '{name}'; `hindsight run --help` lists what there is")]
     Unknown {
@@ -69,12 +83,16 @@ pub fn run(
     let benchmark =
         benchmarks::find(&experiment.benchmark).ok_or_else(|| unknown("benchmark", &experiment.benchmark))?;
     let method = methods::find(&experiment.method).ok_or_else(|| unknown("method", &experiment.method))?;
-    let lab = |runs: &[RunSpec]| Lab::new(device, benchmark, runs);
+    if !method.trains(&benchmark.model()) {
+        return Err(ExperimentError::Untrainable { method: method.title().into(), benchmark: benchmark.title() });
+    }
+    let data = benchmark.data(None)?;
+    let lab = |runs: &[RunSpec]| Lab::new(device, benchmark, data, runs);
     let mut oracle = None;
     if experiment.runs[0].settings.anchors == AnchorKind::Oracle && method.name() == "hal" {
         let mut learned = experiment.runs.clone();
         learned.iter_mut().for_each(|run| run.settings.anchors = AnchorKind::Learned);
-        oracle = Some(parameters_after_all_tasks(method, lab(&learned), observer)?);
+        oracle = Some(models_after_all_tasks(method, lab(&learned), observer)?);
     }
     let mut lab = lab(&experiment.runs);
     lab.future = oracle;
@@ -82,11 +100,11 @@ pub fn run(
 }
 
 /// The oracle's first pass: where the parameters end up.
-fn parameters_after_all_tasks(
+fn models_after_all_tasks(
     method: &dyn methods::Method,
     mut lab: Lab,
     observer: &dyn Observer,
-) -> Result<Vec<Vec<f64>>, ExperimentError> {
+) -> Result<Vec<Learned>, ExperimentError> {
     let mut learner = method.start(&mut lab);
     for task in 0..lab.settings.tasks {
         if observer.stop_requested() {
@@ -94,8 +112,7 @@ fn parameters_after_all_tasks(
         }
         learner.learn(&mut lab, task);
     }
-    let theta = lab.theta.clone();
-    Ok(lab.session.read(&theta))
+    Ok(lab.learned())
 }
 
 struct Trial<'a> {
@@ -157,9 +174,9 @@ impl<'a> Trial<'a> {
 
     fn read_anchors(&mut self, learner: &dyn Learner) -> Vec<Option<Anchors>> {
         let Some(table) = learner.anchors() else { return vec![None; self.lab.runs()] };
-        let (pixels, classes) = (table.shape[0], self.lab.classes());
-        let anchors =
-            |flat: Vec<f64>| Anchors { classes, images: flat.chunks_exact(pixels).map(<[f64]>::to_vec).collect() };
+        let (pixels, classes, shape) = (table.shape[0], self.lab.task_classes(), self.lab.image_shape());
+        let images = |flat: Vec<f64>| flat.chunks_exact(pixels).map(<[f64]>::to_vec).collect();
+        let anchors = |flat: Vec<f64>| Anchors { classes, shape, images: images(flat) };
         self.lab.session.read(table).into_iter().map(|flat| Some(anchors(flat))).collect()
     }
 

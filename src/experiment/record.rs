@@ -61,7 +61,8 @@ pub struct FinishedRun {
 pub struct Anchors {
     /// Classes of a task.
     pub classes: usize,
-    /// `[tasks · classes]` images of 28 x 28 pixels, row by row, as the network saw them: in the task's own
-    /// order of pixels.
+    /// Height, width and channels of an image.
+    pub shape: [usize; 3],
+    /// `[tasks · classes]` images, row by row, as the network saw them: in the task's own order of pixels, and prepared.
     pub images: Vec<Vec<f64>>,
 }

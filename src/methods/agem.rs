@@ -56,13 +56,14 @@ const SIZES: usize = 64;
 fn record(lab: &Lab, stream: &BatchStream, memory: Option<(&BatchStream, usize)>) -> Program {
     let tape = Tape::new();
     let theta = tape.load(&lab.theta);
-    let loss = lab.loss(theta, &lab.batch(&tape, stream));
+    let batch = lab.batch(&tape, stream);
+    let loss = lab.loss(theta, &batch);
     let mut g = tape.grad(loss, theta);
     if let Some((memory, size)) = memory {
         let remembered = lab.loss(theta, &lab.first_of_batch(&tape, memory, size));
         g = project(g, tape.grad(remembered, theta));
     }
-    tape.assign(&lab.theta, theta - g.scaled(lab.rate(&tape)));
+    lab.update(theta, theta - g.scaled(lab.rate(&tape)), &batch);
     tape.assign_row(&lab.losses, loss);
     lab.session.compile(&tape)
 }

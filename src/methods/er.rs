@@ -36,9 +36,9 @@ impl Sgd {
         let stream = lab.stream("batch", lab.settings.steps(), lab.settings.batch + replayed);
         let tape = Tape::new();
         let theta = tape.load(&lab.theta);
-        let loss = lab.loss(theta, &lab.batch(&tape, &stream));
-        let rate = lab.rate(&tape);
-        tape.assign(&lab.theta, theta - tape.grad(loss, theta).scaled(rate));
+        let batch = lab.batch(&tape, &stream);
+        let loss = lab.loss(theta, &batch);
+        lab.update(theta, theta - tape.grad(loss, theta).scaled(lab.rate(&tape)), &batch);
         tape.assign_row(&lab.losses, loss);
         Sgd { step: lab.session.compile(&tape), stream, replayed }
     }

@@ -72,12 +72,13 @@ impl Work {
 
         let step = Tape::new();
         let theta = step.load(&lab.theta);
-        let loss = lab.loss(theta, &lab.batch(&step, &stream));
+        let batch = lab.batch(&step, &stream);
+        let loss = lab.loss(theta, &batch);
         // F is zero in the first task, and with it the penalty.
         let kept_away = penalty(theta, step.load(&kept.last), step.load(&kept.scaled));
         let total = loss + kept_away * lab.knob(&step, Knob::Lambda);
         step.assign(&kept.squares, step.load(&kept.squares) + step.grad(loss, theta).squared());
-        step.assign(&lab.theta, theta - step.grad(total, theta).scaled(lab.rate(&step)));
+        lab.update(theta, theta - step.grad(total, theta).scaled(lab.rate(&step)), &batch);
         step.assign_row(&lab.losses, loss);
 
         let renew = Tape::new();

@@ -3,10 +3,11 @@
 
 use super::test::{Test, TestImages};
 use crate::autodiff::{Stored, Tape, Var};
+use crate::data::ImageSet;
 use crate::data::benchmarks::Benchmark;
 use crate::data::stream::TaskPlan;
 use crate::memory::{Example, RingBuffer};
-use crate::nn::Mlp;
+use crate::nn::{KEPT, Mlp, Model, Outcome, Statistics};
 use crate::program::Session;
 use crate::random::{Generator, Stream, generator};
 use crate::settings::{Knob, RunSpec, Settings};
@@ -19,20 +20,35 @@ pub struct Lab {
     /// What all runs have in common; the knobs are the first run's.
     pub settings: Settings,
     /// The model.
-    pub model: Mlp,
+    pub model: Model,
     /// Parameters θ.
     pub theta: Stored,
+    /// The running averages of a model with batch normalisation.
+    pub statistics: Option<Stored>,
     /// The loss of each step of the task at hand.
     pub losses: Stored,
-    /// Parameters after the last task, where an oracle knows them: one vector a run.
-    pub future: Option<Vec<Vec<f64>>>,
+    /// The models after the last task, where an oracle knows them: one a run.
+    pub future: Option<Vec<Learned>>,
     pub(super) test_images: TestImages,
     knobs: Vec<Stored>,
     images: Stored,
-    maps: Stored,
-    labels: &'static [u8],
+    pub(super) maps: Stored,
+    /// What prepared images are: pixel · scale + shift.
+    preparation: Option<[Stored; 2]>,
+    /// For each task, what is added to the logits: 0 for its classes, as good as −∞ for the others.
+    pub(super) masks: Option<Stored>,
+    data: &'static ImageSet,
     runs: Vec<Run>,
     test: Option<Test>,
+}
+
+/// A trained model.
+#[derive(Clone)]
+pub struct Learned {
+    /// Parameters θ.
+    pub theta: Vec<f64>,
+    /// Running averages; empty where the model has none.
+    pub statistics: Vec<f64>,
 }
 
 /// What the host keeps of a run.
@@ -72,31 +88,63 @@ pub struct Batch<'t> {
     pub labels: Var<'t>,
     /// `[rows]`; as a rule they add up to 1, and a place without an example has 0.
     pub weights: Var<'t>,
+    /// What is added to the logits, `[rows, classes]`, where an example may only be one of its task's classes.
+    pub mask: Option<Var<'t>>,
 }
 
-const CLASSES: usize = 10;
+impl<'t> Batch<'t> {
+    /// These images and others in one pass. The labels are of these alone.
+    pub fn beside(&self, others: &Batch<'t>) -> Batch<'t> {
+        let tape = self.pixels.tape();
+        let rows = self.labels.elements() + others.labels.elements();
+        let join = |a: Var<'t>, b: Var<'t>| {
+            let width = a.elements() / self.labels.elements();
+            tape.join(&[a, b]).reshape(&[rows, width])
+        };
+        Batch {
+            pixels: join(self.pixels, others.pixels),
+            labels: self.labels,
+            weights: join(self.weights, others.weights).reshape(&[rows]),
+            mask: self.mask.zip(others.mask).map(|(a, b)| join(a, b)),
+        }
+    }
+}
+
+/// What keeps a class out. An infinity would be NaN wherever it is multiplied by zero.
+const NEVER: f64 = -1e30;
 
 impl Lab {
-    /// Loads data, initialises parameters.
+    /// Places the data of a benchmark on the device, initialises parameters.
     ///
     /// # Panics
     /// If the runs' settings differ in more than their knobs.
-    pub fn new(device: &Device, benchmark: &dyn Benchmark, specs: &[RunSpec]) -> Lab {
+    pub fn new(device: &Device, benchmark: &dyn Benchmark, data: &'static ImageSet, specs: &[RunSpec]) -> Lab {
         let settings = &specs[0].settings;
         let common = |spec: &RunSpec| spec.settings.without_knobs() == settings.without_knobs();
         assert!(specs.iter().all(common), "runs of one program may differ in seeds and knobs only");
-        let data = benchmark.data();
-        let model = Mlp::mnist();
-        let pixels = model.units[0];
+        let model = benchmark.model();
+        let pixels = model.inputs();
         let mut session = Session::new(device, specs.len());
         let images =
             session.images("training images", 1, &[data.train_images.len() / pixels, pixels], &data.train_images);
         let maps = session.indices("pixel maps", 1, &[settings.tasks, pixels]);
         let theta = session.state("theta", &[model.parameters()]);
+        let averages = model.initial_statistics();
+        let statistics = (!averages.is_empty()).then(|| session.state("running averages", &[averages.len()]));
         let knobs: Vec<Stored> = Knob::ALL.iter().map(|knob| session.state(&knob.to_string(), &[])).collect();
         let losses = session.rows("losses", settings.steps(), &[]);
-        let plans: Vec<_> = specs.iter().map(|spec| benchmark.stream(settings, spec.seed)).collect();
-        let test_images = TestImages::new(&mut session, benchmark, settings, &plans);
+        let plans: Vec<_> = specs.iter().map(|spec| benchmark.stream(data, settings, spec.seed)).collect();
+        let masks = (plans[0][0].classes.len() < model.classes())
+            .then(|| session.rows("class masks", settings.tasks, &[model.classes()]));
+        let preparation = benchmark.preparation(data).map(|preparation| {
+            let values = [("scale", preparation.scale), ("shift", preparation.shift)];
+            values.map(|(name, values)| {
+                let stored = session.state(&format!("{name} of pixels"), &[pixels]);
+                (0..specs.len()).for_each(|run| session.write(&stored, run, &values));
+                stored
+            })
+        });
+        let test_images = TestImages::new(&mut session, &model, data, settings, &plans);
         let mut runs = Vec::new();
         for (r, (spec, plan)) in specs.iter().zip(plans).enumerate() {
             session.write(&theta, r, &model.initial(&mut generator(spec.seed, Stream::Initialisation, 0)));
@@ -104,7 +152,13 @@ impl Lab {
                 session.write(stored, r, &[spec.settings.get(knob)]);
             }
             session.write_index(&maps, r, &plan.iter().flat_map(|t| t.map.iter().copied()).collect::<Vec<_>>());
-            let memory = RingBuffer::new(settings.memory_per_class, CLASSES);
+            if let Some(statistics) = &statistics {
+                session.write(statistics, r, &averages);
+            }
+            if let Some(masks) = &masks {
+                session.write(masks, r, &plan.iter().flat_map(|task| mask(task, model.classes())).collect::<Vec<_>>());
+            }
+            let memory = RingBuffer::new(settings.memory_per_class, model.classes());
             runs.push(Run { spec: spec.clone(), plan, memory, draws: generator(spec.seed, Stream::Memory, 0) });
         }
         Lab {
@@ -112,13 +166,16 @@ impl Lab {
             settings: settings.clone(),
             model,
             theta,
+            statistics,
             losses,
             future: None,
             test_images,
             knobs,
             images,
             maps,
-            labels: &data.train_labels,
+            preparation,
+            masks,
+            data,
             runs,
             test: None,
         }
@@ -129,9 +186,35 @@ impl Lab {
         self.runs.len()
     }
 
-    /// Number of classes.
+    /// Classes of the benchmark.
     pub fn classes(&self) -> usize {
-        CLASSES
+        self.model.classes()
+    }
+
+    /// Height, width and channels of an image.
+    pub fn image_shape(&self) -> [usize; 3] {
+        self.data.shape
+    }
+
+    /// The classes of a run's task.
+    pub fn classes_of(&self, run: usize, task: usize) -> &[u32] {
+        &self.runs[run].plan[task].classes
+    }
+
+    /// Classes of a task.
+    pub fn task_classes(&self) -> usize {
+        self.classes_of(0, 0).len()
+    }
+
+    /// The model of the MNIST benchmarks.
+    ///
+    /// # Panics
+    /// If the benchmark has another.
+    pub fn mlp(&self) -> &Mlp {
+        match &self.model {
+            Model::Mlp(mlp) => mlp,
+            Model::ResNet(_) => panic!("a fully connected network is wanted, the benchmark has a convolutional one"),
+        }
     }
 
     /// A named random stream of a run.
@@ -183,8 +266,58 @@ impl Lab {
 
     fn read_batch<'t>(&self, tape: &'t Tape, stream: &BatchStream, first: impl Fn(&Stored) -> Var<'t>) -> Batch<'t> {
         let (image, task) = (first(&stream.image), first(&stream.task));
-        let pixels = tape.load(&self.images).gather_pixels(image, tape.load(&self.maps), task);
-        Batch { pixels, labels: first(&stream.label), weights: first(&stream.weight) }
+        let pixels = self.prepare(tape.load(&self.images).gather_pixels(image, tape.load(&self.maps), task));
+        Batch { pixels, labels: first(&stream.label), weights: first(&stream.weight), mask: self.mask(tape, task) }
+    }
+
+    /// Images `[rows, pixels]` of [0, 1] as the model is to see them.
+    pub fn prepare<'t>(&self, images: Var<'t>) -> Var<'t> {
+        let rows = images.shape()[0];
+        let all = |stored: &Stored| images.tape().load(stored).spread(0, rows);
+        self.preparation.as_ref().map_or(images, |[scale, shift]| images * all(scale) + all(shift))
+    }
+
+    /// What is added to the logits of examples of these tasks, if anything.
+    pub fn mask<'t>(&self, tape: &'t Tape, tasks: Var<'t>) -> Option<Var<'t>> {
+        self.masks.as_ref().map(|masks| {
+            let classes = self.classes();
+            tape.load(masks).reshape(&[self.settings.tasks, classes]).gather_rows(tasks)
+        })
+    }
+
+    /// What the model makes of a batch in training: normalised by the batch's own statistics.
+    pub fn forward<'t>(&self, theta: Var<'t>, batch: &Batch<'t>) -> Outcome<'t> {
+        self.forward_by(theta, batch, own_statistics(batch))
+    }
+
+    /// What the model makes of a batch out of training: normalised by running averages.
+    pub fn forward_kept<'t>(&self, theta: Var<'t>, kept: Option<&Stored>, batch: &Batch<'t>) -> Outcome<'t> {
+        let kept = kept.map(|kept| Statistics::Running(theta.tape().load(kept)));
+        self.forward_by(theta, batch, kept.unwrap_or_else(|| own_statistics(batch)))
+    }
+
+    /// Features phi of images `[rows, pixels]` as the model sees them, out of training.
+    pub fn features<'t>(&self, theta: Var<'t>, images: Var<'t>) -> Var<'t> {
+        self.evaluate(theta, images).features
+    }
+
+    /// What the model makes of images `[rows, pixels]` out of training, whatever their task.
+    pub(super) fn evaluate<'t>(&self, theta: Var<'t>, images: Var<'t>) -> Outcome<'t> {
+        let (tape, rows) = (theta.tape(), images.shape()[0]);
+        let alike = Statistics::Batch { shares: tape.constant(1.0 / rows as f64, &[rows]) };
+        let kept = self.statistics.as_ref().map(|kept| Statistics::Running(tape.load(kept)));
+        self.model.forward(theta, images, kept.unwrap_or(alike))
+    }
+
+    /// Images that the model is shown at a time out of training, at most: as many as leave its hidden layers in a core's
+    /// cache, or in memory.
+    pub(super) fn at_a_time(&self) -> usize {
+        at_a_time(&self.model)
+    }
+
+    fn forward_by<'t>(&self, theta: Var<'t>, batch: &Batch<'t>, statistics: Statistics<'t>) -> Outcome<'t> {
+        let outcome = self.model.forward(theta, batch.pixels, statistics);
+        Outcome { logits: batch.mask.map_or(outcome.logits, |mask| outcome.logits + mask), ..outcome }
     }
 
     /// Mean cross-entropy over the batch, Eq. 4.
@@ -194,17 +327,32 @@ impl Lab {
 
     /// Cross-entropy of each example of a batch, `[rows]`.
     pub fn losses_of<'t>(&self, theta: Var<'t>, batch: &Batch<'t>) -> Var<'t> {
-        self.model.logits(theta, batch.pixels).cross_entropy(batch.labels)
+        self.forward(theta, batch).logits.cross_entropy(batch.labels)
+    }
+
+    /// Ends a training step: θ takes the value `next`, and running averages move towards what `batch` has at `theta`.
+    pub fn update<'t>(&self, theta: Var<'t>, next: Var<'t>, batch: &Batch<'t>) {
+        theta.tape().assign(&self.theta, next);
+        self.track(self.statistics.as_ref(), &self.forward(theta, batch));
+    }
+
+    /// Moves running averages towards the statistics of an outcome, if there are any.
+    pub fn track(&self, kept: Option<&Stored>, outcome: &Outcome<'_>) {
+        if let (Some(kept), Some(found)) = (kept, outcome.statistics) {
+            let tape = found.tape();
+            tape.assign(kept, tape.load(kept) * KEPT + found * (1.0 - KEPT));
+        }
     }
 
     /// Slots of a memory that keeps as many examples of all tasks as a ring buffer does.
     pub fn capacity(&self) -> usize {
-        self.settings.memory_per_class * CLASSES * self.settings.tasks
+        self.settings.memory_per_class * self.task_classes() * self.settings.tasks
     }
 
     /// The examples of a run's task, in the order of the stream.
     pub fn examples(&self, run: usize, task: usize) -> Vec<Example> {
-        let example = |&image: &u32| Example { image, label: self.labels[image as usize], task: task as u32 };
+        let example =
+            |&image: &u32| Example { image, label: self.data.train_labels[image as usize], task: task as u32 };
         self.runs[run].plan[task].images.iter().map(example).collect()
     }
 
@@ -287,16 +435,46 @@ impl Lab {
         all.chunks(size).map(<[Example]>::to_vec).collect()
     }
 
+    /// The models of all runs as they are. Waits for the device.
+    pub fn learned(&mut self) -> Vec<Learned> {
+        let theta = self.session.read(&self.theta);
+        let statistics = match &self.statistics {
+            Some(statistics) => self.session.read(statistics),
+            None => vec![vec![]; theta.len()],
+        };
+        theta.into_iter().zip(statistics).map(|(theta, statistics)| Learned { theta, statistics }).collect()
+    }
+
     /// Tests the parameters θ of every run on every task. Waits for the device. One row a run, a fraction a
     /// task.
     pub fn test(&mut self) -> Vec<Vec<f64>> {
-        let test = self.test.take().unwrap_or_else(|| {
-            self.compile_test(|tape, batch| {
-                self.model.forward_unmapped(tape.load(&self.theta), batch.pictures, &batch.unmap).1
-            })
-        });
+        let test = self
+            .test
+            .take()
+            .unwrap_or_else(|| self.compile_test(|tape, batch| self.answer(tape.load(&self.theta), batch).logits));
         let accuracies = self.run_test(&test);
         self.test = Some(test);
         accuracies
     }
+}
+
+/// See [`Lab::at_a_time`].
+pub(super) fn at_a_time(model: &Model) -> usize {
+    match model {
+        Model::Mlp(_) => 1000,
+        Model::ResNet(_) => 50,
+    }
+}
+
+/// A batch's own statistics: every example counts alike, and what weighs nothing is none.
+fn own_statistics<'t>(batch: &Batch<'t>) -> Statistics<'t> {
+    let present = batch.weights.step();
+    let count = present.total();
+    // A batch without an example divides by 1.
+    let shares = present.scaled(1.0 / (count + (1.0 - count.step())));
+    Statistics::Batch { shares }
+}
+
+fn mask(task: &TaskPlan, classes: usize) -> Vec<f64> {
+    (0..classes as u32).map(|class| if task.classes.contains(&class) { 0.0 } else { NEVER }).collect()
 }

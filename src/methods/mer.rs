@@ -48,6 +48,7 @@ fn singly<'t>(batch: &Batch<'t>) -> Vec<Batch<'t>> {
         pixels: batch.pixels.slice(i * pixels, &[1, pixels]),
         labels: batch.labels.slice(i, &[1]),
         weights: batch.weights.slice(i, &[1]),
+        mask: batch.mask.map(|mask| mask.slice(i * mask.shape()[1], &[1, mask.shape()[1]])),
     };
     (0..rows).map(one).collect()
 }
@@ -79,7 +80,7 @@ impl Work {
         let theta = tape.load(&lab.theta);
         let batch = lab.batch(&tape, &stream);
         let there = inner_loop(lab, theta, &lab.batch(&tape, &replay), &batch);
-        tape.assign(&lab.theta, theta + (there - theta).scaled(lab.knob(&tape, Knob::Interpolation)));
+        lab.update(theta, theta + (there - theta).scaled(lab.knob(&tape, Knob::Interpolation)), &batch);
         tape.assign_row(&lab.losses, lab.loss(theta, &batch));
         Work { step: lab.session.compile(&tape), stream, replay, memories }
     }

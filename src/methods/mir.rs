@@ -56,7 +56,8 @@ impl Work {
         let record = |replay: bool| {
             let tape = Tape::new();
             let (theta, rate) = (tape.load(&lab.theta), lab.rate(&tape));
-            let loss = lab.loss(theta, &lab.batch(&tape, &stream));
+            let batch = lab.batch(&tape, &stream);
+            let loss = lab.loss(theta, &batch);
             let mut total = loss;
             if replay {
                 let remembered = lab.batch(&tape, &candidates);
@@ -65,7 +66,7 @@ impl Work {
                 let chosen = most_interfered(before, after, remembered.weights, replayed);
                 total = total + (before * chosen).total() * tape.row(&share);
             }
-            tape.assign(&lab.theta, theta - tape.grad(total, theta).scaled(rate));
+            lab.update(theta, theta - tape.grad(total, theta).scaled(rate), &batch);
             tape.assign_row(&lab.losses, total);
             lab.session.compile(&tape)
         };

@@ -15,10 +15,12 @@ mod multitask;
 mod test;
 pub mod vcl;
 
-pub use lab::{Batch, BatchStream, Lab};
+pub use lab::{Batch, BatchStream, Lab, Learned};
 pub use test::Test;
 
 use crate::autodiff::Stored;
+use crate::data::benchmarks::Benchmark;
+use crate::nn::Model;
 use crate::program::Program;
 use crate::settings::{Knob, Settings};
 
@@ -30,8 +32,12 @@ pub trait Method: Sync {
     fn title(&self) -> &'static str;
     /// One line.
     fn summary(&self) -> &'static str;
-    /// Turns the defaults into the paper's values for this method, where they differ (Appendix C).
+    /// Turns the benchmark's usual values into the paper's for this method, where they differ (Appendix C).
     fn paper_settings(&self, _: &mut Settings) {}
+    /// Whether it can train this model.
+    fn trains(&self, _: &Model) -> bool {
+        true
+    }
     /// The values of Appendix C among which its hyper-parameters are chosen.
     fn grid(&self) -> Vec<(Knob, &'static [f64])> {
         vec![(Knob::Rate, &RATES)]
@@ -86,9 +92,15 @@ pub fn find(name: &str) -> Option<&'static dyn Method> {
     registry().iter().copied().find(|m| m.name() == name)
 }
 
-/// The paper's settings for a method.
-pub fn paper_settings(method: &dyn Method) -> Settings {
+/// The paper's settings for a method on a benchmark.
+pub fn paper_settings(method: &dyn Method, benchmark: &dyn Benchmark) -> Settings {
     let mut settings = Settings::default();
+    benchmark.paper_settings(&mut settings);
     method.paper_settings(&mut settings);
     settings
+}
+
+/// The largest part into which `count` can be divided evenly that is not above `most`.
+fn chunk(count: usize, most: usize) -> usize {
+    (1..=count.min(most)).rev().find(|c| count.is_multiple_of(*c)).unwrap_or(count)
 }

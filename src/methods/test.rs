@@ -1,13 +1,14 @@
 //! The test: every image of every task's test set, shown to the parameters of every run.
 //!
-//! Images stay as they are, shared by all runs and tasks; what moves is the first layer's weights (see
-//! `Mlp::forward_unmapped`).
+//! Where all tasks show the same images to a fully connected network, each in its own order of pixels, images stay as
+//! they are, shared by all runs and tasks, and what moves is the first layer's weights (see `Mlp::forward_unmapped`).
+//! Where each task has images of its own, they are gathered by number.
 
 use super::Lab;
 use crate::autodiff::{Stored, Tape, Var};
-use crate::data::benchmarks::Benchmark;
+use crate::data::ImageSet;
 use crate::data::stream::{BLANK, TaskPlan, shown_at};
-use crate::nn::Unmap;
+use crate::nn::{Model, Outcome, Unmap};
 use crate::program::{Program, Session};
 use crate::settings::Settings;
 
@@ -20,38 +21,65 @@ pub struct Test {
 pub(super) struct TestImages {
     pictures: Stored,
     labels: Stored,
-    /// For each task, rows of weights that each original pixel meets, and whether it does.
-    places: Vec<(Stored, Option<Stored>)>,
+    shown: Shown,
     counts: Stored,
+    /// Of a task.
     images: usize,
     chunks: usize,
 }
 
+/// How tasks show test images.
+enum Shown {
+    /// All the same. For each task, rows of weights that each original pixel meets, and whether it does.
+    Moved(Vec<(Stored, Option<Stored>)>),
+    /// Each its own: their numbers and the task's, a row a step.
+    Chosen { images: Stored, tasks: Stored },
+}
+
 /// A chunk of test images as a test's step sees it.
 pub struct TestBatch<'t> {
-    /// Images as they are, `[rows, pixels]`.
+    /// Images as they are, `[rows, pixels]`; prepared where they are a task's own.
     pub pictures: Var<'t>,
-    /// How the task shows them.
-    pub unmap: Unmap<'t>,
+    /// How the task shows them, where all tasks have the same ones.
+    unmap: Option<Unmap<'t>>,
 }
 
 impl TestImages {
     pub(super) fn new(
         session: &mut Session,
-        benchmark: &dyn Benchmark,
+        model: &Model,
+        data: &'static ImageSet,
         settings: &Settings,
         plans: &[Vec<TaskPlan>],
     ) -> TestImages {
-        let (data, tasks, images) = (benchmark.data(), settings.tasks, settings.test_images);
-        let pixels = data.test_images.len() / data.test_labels.len();
-        let chunk = chunk(images);
+        let (tasks, images, pixels) = (settings.tasks, settings.test_images, data.pixels());
+        let moved = matches!(model, Model::Mlp(_)) && plans.iter().flatten().all(|task| task.test.is_none());
+        let chunk = super::chunk(images, super::lab::at_a_time(model));
         let chunks = images / chunk;
-        let labels: Vec<u32> = data.test_labels[..images].iter().map(|&l| l.into()).collect();
-        let pictures = session.images("test images", chunks, &[chunk, pixels], &data.test_images[..images * pixels]);
-        let labels = session.shared_indices("test labels", chunks, &[chunk], &labels);
         let counts = session.rows("right answers", tasks * chunks, &[1]);
-        let places = write_places(session, tasks, pixels, plans);
-        TestImages { pictures, labels, places, counts, images, chunks }
+        if moved {
+            let labels: Vec<u32> = data.test_labels[..images].iter().map(|&l| l.into()).collect();
+            let pictures =
+                session.images("test images", chunks, &[chunk, pixels], &data.test_images[..images * pixels]);
+            let labels = session.shared_indices("test labels", chunks, &[chunk], &labels);
+            let shown = Shown::Moved(write_places(session, tasks, pixels, plans));
+            return TestImages { pictures, labels, shown, counts, images, chunks };
+        }
+        let pictures = session.images("test images", 1, &[data.test_labels.len(), pixels], &data.test_images);
+        let mut rows = |name: &str| session.indices(name, tasks * chunks, &[chunk]);
+        let (labels, chosen, shown) = (rows("test labels"), rows("chosen test images"), rows("tasks of test images"));
+        let all_tasks: Vec<u32> = (0..(tasks * images) as u32).map(|i| i / chunk as u32 % tasks as u32).collect();
+        for (run, plan) in plans.iter().enumerate() {
+            let of = |task: &TaskPlan| task.test.clone().unwrap_or_else(|| (0..images as u32).collect());
+            let numbers: Vec<Vec<u32>> = plan.iter().map(of).collect();
+            let rows = (0..chunks).flat_map(|c| numbers.iter().flat_map(move |n| &n[c * chunk..(c + 1) * chunk]));
+            let rows: Vec<u32> = rows.copied().collect();
+            session.write_index(&chosen, run, &rows);
+            session.write_index(&shown, run, &all_tasks);
+            let label = |&image: &u32| u32::from(data.test_labels[image as usize]);
+            session.write_index(&labels, run, &rows.iter().map(label).collect::<Vec<_>>());
+        }
+        TestImages { pictures, labels, shown: Shown::Chosen { images: chosen, tasks: shown }, counts, images, chunks }
     }
 }
 
@@ -92,22 +120,38 @@ fn write_places(
         .collect()
 }
 
-/// Images tested at a time: few enough for the hidden layers to stay in a core's cache, and a divisor.
-fn chunk(images: usize) -> usize {
-    (1..=images.min(1000)).rev().find(|c| images.is_multiple_of(*c)).unwrap_or(images)
-}
-
 impl Lab {
-    /// Compiles a test in which `scores` answers: one number a class for each image, the largest wins.
+    /// What the model makes of test images.
+    pub fn answer<'t>(&self, theta: Var<'t>, batch: &TestBatch<'t>) -> Outcome<'t> {
+        if let Some(unmap) = &batch.unmap {
+            let (features, logits) = self.mlp().forward_unmapped(theta, batch.pictures, unmap);
+            return Outcome { features, logits, statistics: None };
+        }
+        self.evaluate(theta, batch.pictures)
+    }
+
+    /// Compiles a test in which `scores` answers: one number a class for each image; the largest of those of the task
+    /// wins.
     pub fn compile_test(&self, scores: impl for<'t> Fn(&'t Tape, &TestBatch<'t>) -> Var<'t>) -> Test {
         let (at, tasks) = (&self.test_images, self.settings.tasks);
         // Step s: chunk s / tasks of the images, task s % tasks.
         let tape = Tape::new();
-        let places = at.places.iter().map(|(rows, mask)| (tape.row(rows), mask.as_ref().map(|m| tape.row(m))));
-        let batch =
-            TestBatch { pictures: tape.row_every(&at.pictures, tasks), unmap: Unmap { places: places.collect() } };
-        let labels = tape.row_every(&at.labels, tasks);
-        tape.assign_row(&at.counts, scores(&tape, &batch).count_correct(labels));
+        let (batch, labels) = match &at.shown {
+            Shown::Moved(places) => {
+                let places = places.iter().map(|(rows, mask)| (tape.row(rows), mask.as_ref().map(|m| tape.row(m))));
+                let unmap = Some(Unmap { places: places.collect() });
+                (TestBatch { pictures: tape.row_every(&at.pictures, tasks), unmap }, tape.row_every(&at.labels, tasks))
+            }
+            Shown::Chosen { images, tasks } => {
+                let (images, tasks) = (tape.row(images), tape.row(tasks));
+                let pictures = tape.load(&at.pictures).gather_pixels(images, tape.load(&self.maps), tasks);
+                (TestBatch { pictures: self.prepare(pictures), unmap: None }, tape.row(&at.labels))
+            }
+        };
+        let scores = scores(&tape, &batch);
+        let rows = scores.shape()[0];
+        let scores = self.masks.as_ref().map_or(scores, |masks| scores + tape.row(masks).spread(0, rows));
+        tape.assign_row(&at.counts, scores.count_correct(labels));
         Test { program: self.session.compile(&tape) }
     }
 

@@ -62,15 +62,13 @@ pub fn losses_csv(runs: &[FinishedRun]) -> String {
     text
 }
 
-/// Pixels of a side of an image.
-const SIDE: usize = 28;
-
-/// Anchors as a NumPy array, `[tasks, classes, 28, 28]` of little-endian f32.
+/// Anchors as a NumPy array, `[tasks, classes, height, width]` of little-endian f32; colours are a last axis of 3.
 pub fn anchors_npy(anchors: &Anchors) -> Vec<u8> {
-    let tasks = anchors.images.len() / anchors.classes;
+    let (tasks, classes, [height, width, channels]) =
+        (anchors.images.len() / anchors.classes, anchors.classes, anchors.shape);
+    let colours = if channels == 1 { String::new() } else { format!(", {channels}") };
     let header = format!(
-        "{{'descr': '<f4', 'fortran_order': False, 'shape': ({tasks}, {}, {SIDE}, {SIDE}), }}",
-        anchors.classes
+        "{{'descr': '<f4', 'fortran_order': False, 'shape': ({tasks}, {classes}, {height}, {width}{colours}), }}"
     );
     // Magic, version 1.0, length; then the header, padded so that data begins at a multiple of 64.
     let padding = 63 - (10 + header.len()) % 64;
@@ -81,25 +79,29 @@ pub fn anchors_npy(anchors: &Anchors) -> Vec<u8> {
     bytes
 }
 
-/// Anchors as a picture: a row a task, a column a class, each scaled from its darkest to its lightest pixel.
+/// Between images, and around them.
+const FRAME: u8 = 96;
+
+/// Anchors as a picture: a row a task, a column a class, each scaled from its darkest to its lightest number.
 pub fn anchors_png(anchors: &Anchors) -> Vec<u8> {
-    const PITCH: usize = SIDE + 2;
+    let [height, wide, channels] = anchors.shape;
     let (columns, rows) = (anchors.classes, anchors.images.len() / anchors.classes);
-    let width = columns * PITCH;
-    let mut grey = vec![96; width * rows * PITCH];
+    let (width, tall) = (columns * (wide + 2), rows * (height + 2));
+    let mut levels = vec![FRAME; width * tall * channels];
     for (n, image) in anchors.images.iter().enumerate() {
-        let (left, top) = (n % columns * PITCH + 1, n / columns * PITCH + 1);
+        let (left, top) = (n % columns * (wide + 2) + 1, n / columns * (height + 2) + 1);
         let low = image.iter().copied().fold(f64::INFINITY, f64::min);
         let range = image.iter().copied().fold(f64::NEG_INFINITY, f64::max) - low;
-        for (p, pixel) in image.iter().enumerate() {
-            let level = if range > 0.0 { 255.0 * (pixel - low) / range } else { 0.0 };
-            grey[(top + p / SIDE) * width + left + p % SIDE] = level.round() as u8;
+        let level = |x: &f64| if range > 0.0 { (255.0 * (x - low) / range).round() as u8 } else { 0 };
+        for (y, line) in image.chunks(wide * channels).enumerate() {
+            let at = ((top + y) * width + left) * channels;
+            levels[at..at + line.len()].iter_mut().zip(line).for_each(|(to, x)| *to = level(x));
         }
     }
     let mut file = Vec::new();
-    let mut encoder = png::Encoder::new(&mut file, width as u32, (rows * PITCH) as u32);
-    encoder.set_color(png::ColorType::Grayscale);
-    let written = encoder.write_header().and_then(|mut writer| writer.write_image_data(&grey));
+    let mut encoder = png::Encoder::new(&mut file, width as u32, tall as u32);
+    encoder.set_color(if channels == 3 { png::ColorType::Rgb } else { png::ColorType::Grayscale });
+    let written = encoder.write_header().and_then(|mut writer| writer.write_image_data(&levels));
     written.expect("a picture of the right size is written into memory");
     file
 }

@@ -1,5 +1,6 @@
 //! The numbers that the paper prints, digit for digit, to stand beside ours.
 
+use crate::data::benchmarks;
 use crate::experiment::RunRecord;
 use crate::methods;
 use crate::settings::{AnchorKind, Knob, Settings};
@@ -108,7 +109,7 @@ pub fn row(benchmark: &str, method: &str, memory: usize) -> Option<PaperRow> {
 /// What the paper prints for a method with these settings, if they are among those that it reports: a shorter
 /// stream or another hyper-parameter is another experiment, and no number of the paper's belongs beside it.
 pub fn row_of(benchmark: &str, method: &str, settings: &Settings) -> Option<PaperRow> {
-    let paper = methods::paper_settings(methods::find(method)?);
+    let paper = methods::paper_settings(methods::find(method)?, benchmarks::find(benchmark)?);
     // What the paper varies, or does not know of.
     let plain = Settings {
         memory_per_class: paper.memory_per_class,

@@ -27,9 +27,10 @@ impl AnchorPicture {
     pub fn of(cell: &Cell, run: &FinishedRun) -> Option<AnchorPicture> {
         let anchors = run.anchors.as_ref()?;
         let benchmark = benchmarks::find(&cell.benchmark)?;
-        let (data, plan) = (benchmark.data(), benchmark.stream(&cell.settings, cell.seeds[0]).pop()?);
+        let data = benchmark.data(None).ok()?;
+        let plan = benchmark.stream(data, &cell.settings, cell.seeds[0]).pop()?;
         let shown = |&image: &u32| {
-            let image = &data.train_images[image as usize * 784..][..784];
+            let image = &data.train_images[image as usize * data.pixels()..][..data.pixels()];
             let pixel = |&p: &u32| if p == BLANK { 0.0 } else { f32::from(image[p as usize]) / 255.0 };
             plan.map.iter().map(pixel).collect::<Vec<f32>>()
         };

@@ -37,7 +37,8 @@ impl Cell {
     pub fn command(&self) -> String {
         let mut text = format!("hindsight run --benchmark {} --method {}", self.benchmark, self.method);
         let method = methods::find(&self.method).expect("a cell's method is registered");
-        let (own, paper) = (&self.settings, methods::paper_settings(method));
+        let benchmark = benchmarks::find(&self.benchmark).expect("a cell's benchmark is registered");
+        let (own, paper) = (&self.settings, methods::paper_settings(method, benchmark));
         let mut flag = |name: &str, value: String, usual: String| {
             if value != usual {
                 let _ = write!(text, " --{name} {value}");
@@ -135,6 +136,7 @@ impl Cells {
     /// If its folder cannot be written.
     pub fn keep(&self, cell: &Cell, runs: &[FinishedRun], started: SystemTime) -> Result<(), FolderError> {
         let benchmark = benchmarks::find(&cell.benchmark).expect("a cell's benchmark is registered");
+        let data = benchmark.data(None).expect("the cell was computed from it");
         let manifest = Manifest {
             version: env!("CARGO_PKG_VERSION").into(),
             command: cell.command().split(' ').map(String::from).collect(),
@@ -144,13 +146,13 @@ impl Cells {
             seeds: cell.seeds.clone(),
             settings: [(cell.method.clone(), cell.settings.clone())].into(),
             device: self.device.clone(),
-            datasets: benchmark.checksums(),
+            datasets: benchmarks::checksums(data),
         };
         let records = runs.iter().map(|run| run.record.clone()).collect();
         let folder = RunFolder::create(&self.path(cell), true)?;
         // Last what says that the cell is finished.
         folder.save_details(runs)?;
-        folder.save(&Results::new(manifest, records), &benchmark.describe_tasks(&cell.settings, &cell.seeds))
+        folder.save(&Results::new(manifest, records), &benchmark.describe_tasks(data, &cell.settings, &cell.seeds))
     }
 }
 

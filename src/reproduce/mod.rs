@@ -12,4 +12,4 @@ mod targets;
 pub use anchors::AnchorPicture;
 pub use cell::{Cell, CellError, Cells};
 pub use render::{Reproduction, markdown, page};
-pub use targets::{Entry, Selection, Sizes, Target};
+pub use targets::{Entry, Selection, Target};

@@ -1,9 +1,11 @@
 //! Which experiments a table or figure of the paper needs.
 
 use super::Cell;
+use crate::data::benchmarks;
 use crate::methods::{self, Method};
 use crate::report::paper::sensitivity_values;
-use crate::settings::{AnchorKind, Knob, Settings};
+use crate::settings::{AnchorKind, Knob, Settings, Sizes};
+use std::collections::BTreeMap;
 
 /// A table or figure of the paper.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -41,19 +43,8 @@ pub struct Selection {
     pub benchmarks: Vec<String>,
     /// Seeds of every cell.
     pub seeds: Vec<u64>,
-    /// Turns the paper's settings into those of a smaller version.
-    pub sizes: Sizes,
-}
-
-/// The size of the streams.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Sizes {
-    /// Tasks T.
-    pub tasks: usize,
-    /// Training images a task.
-    pub images_per_task: usize,
-    /// Test images.
-    pub test_images: usize,
+    /// Smaller versions than the paper's, by benchmark.
+    pub sizes: BTreeMap<String, Sizes>,
 }
 
 /// A row of a table, or a point of a figure.
@@ -165,9 +156,17 @@ impl Target {
 }
 
 impl Selection {
+    /// The settings that a benchmark has for all methods.
+    pub fn settings(&self, benchmark: &str) -> Settings {
+        let mut settings = Settings::default();
+        benchmarks::find(benchmark).expect("a selection's benchmarks are registered").paper_settings(&mut settings);
+        self.sizes.get(benchmark).copied().unwrap_or_default().of(settings)
+    }
+
     fn cell(&self, benchmark: &str, method: &dyn Method, change: &dyn Fn(&mut Settings)) -> Cell {
-        let Sizes { tasks, images_per_task, test_images } = self.sizes;
-        let mut settings = Settings { tasks, images_per_task, test_images, ..methods::paper_settings(method) };
+        let of = benchmarks::find(benchmark).expect("a selection's benchmarks are registered");
+        let mut settings =
+            self.sizes.get(benchmark).copied().unwrap_or_default().of(methods::paper_settings(method, of));
         change(&mut settings);
         Cell { benchmark: benchmark.into(), method: method.name().into(), settings, seeds: self.seeds.clone() }
     }

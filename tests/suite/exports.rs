@@ -10,7 +10,7 @@ fn finished() -> FinishedRun {
     FinishedRun {
         record: RunRecord { matrix: vec![vec![0.5, 0.25], vec![0.75, 0.5]], ..run("hal", 3, 0.7) },
         losses: vec![vec![2.5, 1.25], vec![f64::NAN, 0.5]],
-        anchors: Some(Anchors { classes: 3, images }),
+        anchors: Some(Anchors { classes: 3, shape: [28, 28, 1], images }),
         parameters: vec![],
     }
 }

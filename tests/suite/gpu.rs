@@ -1,6 +1,7 @@
 //! What needs an adapter. Where HINDSIGHT_REQUIRE_GPU is set, a missing one is a failure.
 
 use hindsight::autodiff::Tape;
+use hindsight::data::benchmarks::{self, Benchmark};
 use hindsight::device::{Device, DeviceChoice};
 use hindsight::methods::hal::{Anchoring, objective};
 use hindsight::methods::{self, Lab};
@@ -35,8 +36,16 @@ pub fn small() -> Settings {
     }
 }
 
+pub fn permuted() -> &'static dyn Benchmark {
+    benchmarks::find("permuted-mnist").unwrap()
+}
+
 pub fn lab(device: &Device, settings: &Settings, seeds: &[u64]) -> Lab {
-    Lab::new(device, hindsight::data::benchmarks::find("permuted-mnist").unwrap(), &RunSpec::seeds(settings, seeds))
+    lab_on(permuted(), device, settings, seeds)
+}
+
+pub fn lab_on(benchmark: &dyn Benchmark, device: &Device, settings: &Settings, seeds: &[u64]) -> Lab {
+    Lab::new(device, benchmark, benchmark.data(None).unwrap(), &RunSpec::seeds(settings, seeds))
 }
 
 #[test]
@@ -75,13 +84,10 @@ fn first_gradient(device: &Device) -> Vec<f64> {
     let tape = Tape::new();
     let at = tape.load(&theta);
     let loss = model.logits(at, tape.load(&images)).cross_entropy(tape.load(&labels)).mean(0);
-    let anchoring = Anchoring {
-        points: tape.load(&anchors),
-        weights: tape.constant(0.1, &[10]),
-        lambda: tape.constant(0.1, &[]),
-        first_order: false,
-    };
-    let objective = objective(&model, at, loss, tape.constant(0.1, &[]), &anchoring);
+    let predict = |at| model.logits(at, tape.load(&anchors));
+    let anchoring =
+        Anchoring { weights: tape.constant(0.1, &[10]), lambda: tape.constant(0.1, &[]), first_order: false };
+    let objective = objective(predict, at, loss, tape.constant(0.1, &[]), &anchoring);
     tape.assign(&gradient, tape.grad(objective, at));
     let program = session.compile(&tape);
     session.run(&program, 0..1);

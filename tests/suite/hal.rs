@@ -37,8 +37,8 @@ fn the_whole_objective_matches_finite_differences_to_second_order() {
         let rate = scene.input(&[], &[0.1]);
         let weights = scene.input(&[2], &[0.5, 0.3]);
         let lambda = scene.input(&[], &[0.7]);
-        let anchoring = Anchoring { points: anchors, weights, lambda, first_order: false };
-        objective(&model, theta, loss, rate, &anchoring)
+        let anchoring = Anchoring { weights, lambda, first_order: false };
+        objective(|theta| model.logits(theta, anchors), theta, loss, rate, &anchoring)
     })
     .unwrap();
 }

@@ -15,6 +15,7 @@ mod program; // what compiling keeps of the meaning
 mod random; // named random streams
 mod report; // tables, run folders, results.json
 mod reproduce; // the paper's tables and figures, cell by cell
+mod resnet; // batch normalisation, the residual network and its gradients
 mod runs; // runs side by side
 mod summary; // any run folders on one page
 mod tune; // grids on tuning tasks

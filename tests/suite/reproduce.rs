@@ -4,10 +4,11 @@
 #[cfg(unix)]
 use crate::cli::interrupted_at;
 use crate::cli::{hindsight, stderr, stdout};
+use hindsight::data::benchmarks;
 use hindsight::experiment::RunRecord;
 use hindsight::methods;
 use hindsight::report::{Spread, paper, table};
-use hindsight::reproduce::{Selection, Sizes, Target};
+use hindsight::reproduce::{Selection, Target};
 use hindsight::settings::{AnchorKind, Settings};
 use std::fs;
 use std::path::Path;
@@ -34,7 +35,7 @@ fn whole() -> Selection {
         only: vec![],
         benchmarks: vec!["permuted-mnist".into(), "rotated-mnist".into()],
         seeds: vec![0, 1, 2, 3, 4],
-        sizes: Sizes { tasks: 20, images_per_task: 1000, test_images: 10_000 },
+        sizes: [].into(),
     }
 }
 
@@ -57,7 +58,8 @@ fn every_cell_of_the_tables_has_the_papers_number_where_it_prints_one() {
 #[test]
 fn digits_are_those_of_the_paper() {
     let accuracy = |benchmark: &str, method: &str, change: &dyn Fn(&mut Settings)| {
-        let mut settings = methods::paper_settings(methods::find(method).unwrap());
+        let mut settings =
+            methods::paper_settings(methods::find(method).unwrap(), benchmarks::find(benchmark).unwrap());
         change(&mut settings);
         paper::row_of(benchmark, method, &settings).map(|row| (row.accuracy, row.accuracy_sd))
     };

@@ -1,6 +1,7 @@
 //! `hindsight tune`: the whole grid on tuning tasks only, many runs in one program.
 
 use crate::cli::{hindsight, stderr, stdout};
+use hindsight::data::benchmarks::{self, Benchmark};
 use hindsight::device::Device;
 use hindsight::experiment::{self, Observer, Progress};
 use hindsight::methods;
@@ -20,6 +21,10 @@ fn tune(out: &Path, more: &[&str]) -> Output {
     hindsight(&[&tiny[..], &["--out", out.to_str().unwrap()], more].concat())
 }
 
+fn permuted() -> &'static dyn Benchmark {
+    benchmarks::find("permuted-mnist").unwrap()
+}
+
 fn plan(method: &str, configurations: Vec<hindsight::tune::Configuration>) -> Plan {
     let settings = Settings {
         task_set: TaskSet::Tuning,
@@ -28,7 +33,7 @@ fn plan(method: &str, configurations: Vec<hindsight::tune::Configuration>) -> Pl
         test_images: 50,
         anchor_steps: 3,
         finetune_steps: 3,
-        ..methods::paper_settings(methods::find(method).unwrap())
+        ..methods::paper_settings(methods::find(method).unwrap(), permuted())
     };
     Plan { benchmark: "permuted-mnist".into(), method: method.into(), settings, seeds: vec![0, 1], configurations }
 }

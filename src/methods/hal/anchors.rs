@@ -2,125 +2,115 @@
 //! has lost most of what it knew after the task (θ_t), near the task's mean embedding.
 //!
 //! `official` searches one anchor after another with one Adam whose moments are never reset, from the
-//! class's running mean image; `paper` climbs from noise, all classes at once, with rate α.
+//! class's running mean image; `paper` climbs from noise, all classes at once, with rate α. A model with batch
+//! normalisation sees anchors by its running averages; θ_M has its own.
 
 use crate::autodiff::{Stored, Tape, Var};
 use crate::memory::Example;
 use crate::methods::adam::Adam;
-use crate::methods::{BatchStream, Lab};
+use crate::methods::{Batch, BatchStream, Lab, chunk};
 use crate::program::Program;
 use crate::random::Stream;
-use crate::settings::{AnchorKind, Knob, Preset};
+use crate::settings::{AnchorKind, Knob, Preset, Settings};
 
 /// Buffers and programs of the search.
 pub(super) struct Search {
-    /// θ_M.
-    tuned: Stored,
-    copy: Program,
-    memory: BatchStream,
-    tune: Program,
+    tuning: Tuning,
+    points: Points,
     climb: Program,
     adam: Adam,
     adam_steps: usize,
-    /// The task's images, and how much of each is in each class's running mean.
-    task_images: BatchStream,
-    mean_shares: Stored,
-    starts: Stored,
-    means: Program,
+    starts: Starts,
     begin: Program,
     finish: Program,
     last: BatchStream,
     keep_last: Program,
 }
 
+/// The way to θ_M.
+struct Tuning {
+    /// θ_M.
+    theta: Stored,
+    statistics: Option<Stored>,
+    copy: Program,
+    memory: BatchStream,
+    step: Program,
+}
+
+/// The anchors that are being sought, and what they are to be.
+struct Points {
+    images: Stored,
+    /// Their classes: a row a search.
+    labels: Stored,
+    /// Their task, once for each.
+    task: Stored,
+    /// 0, 1, 2, ...: a task's classes one by one.
+    one_by_one: Stored,
+}
+
+/// Where the search starts: the running mean image of each class, or noise.
+struct Starts {
+    images: Stored,
+    /// The task's images, a part of them a row, and how much of each is in each class's running mean.
+    task: BatchStream,
+    shares: Stored,
+    /// What remains of the sum so far: nothing at the first part.
+    keep: Stored,
+    add: Program,
+}
+
 /// How much of the running mean an example replaces (the released code's running_alpha is 0.9).
 const MEAN_DECAY: f64 = 0.9;
+/// Images that are added up at a time.
+const MOST_IMAGES: usize = 1000;
 
 impl Search {
     pub(super) fn new(lab: &mut Lab, table: &Stored, phi: &Stored) -> Search {
-        let (pixels, classes, settings) = (lab.model.units[0], lab.classes(), lab.settings.clone());
+        let (pixels, classes, settings) = (lab.model.inputs(), lab.task_classes(), lab.settings.clone());
         let official = settings.preset == Preset::Official;
-        let at_once = if official { 1 } else { classes };
-        let past = settings.memory_per_class * classes * settings.tasks;
-        let tune_steps = settings.finetune_steps.max(past.div_ceil(settings.memory_batch));
-        let tuned = lab.session.state("theta M", &[lab.model.parameters()]);
-        let memory = lab.stream("fine-tuning", tune_steps, settings.memory_batch);
-        let points = lab.session.state("anchors at work", &[at_once, pixels]);
-        let adam = Adam::new(lab, "anchors", &[at_once, pixels], classes * settings.anchor_steps.max(1), 1e-3);
-        let labels = lab.session.indices("anchor classes", if official { classes } else { 1 }, &[at_once]);
-        let one_by_one = lab.session.indices("class by class", classes, &[1]);
-        let task_images = lab.stream("task images", 1, settings.images_per_task);
-        let mean_shares = lab.session.state("running mean shares", &[classes, settings.images_per_task]);
-        let starts = lab.session.state("anchor starts", &[classes, pixels]);
+        let tuning = Tuning::new(lab);
+        let points = Points::new(lab, if official { 1 } else { classes });
+        let shape = points.images.shape.clone();
+        let adam = Adam::new(lab, "anchors", &shape, classes * settings.anchor_steps.max(1), 1e-3);
+        let starts = Starts::new(lab);
         let last = lab.stream("last image of each class", settings.tasks * classes, 1);
-        let classes_in_order: Vec<u32> = (0..classes as u32).collect();
-        for run in 0..lab.runs() {
-            lab.session.write_index(&labels, run, &classes_in_order);
-            lab.session.write_index(&one_by_one, run, &classes_in_order);
-        }
-
-        let copy = Tape::new();
-        copy.assign(&tuned, copy.load(&lab.theta));
-
-        let tune = Tape::new();
-        let theta = tune.load(&tuned);
-        let loss = lab.loss(theta, &lab.batch(&tune, &memory));
-        tune.assign(&tuned, theta - tune.grad(loss, theta).scaled(lab.rate(&tune)));
 
         let climb = Tape::new();
-        let class = climb.row_every(&labels, settings.anchor_steps.max(1));
-        let e = climb.load(&points);
-        let phi = climb.load(phi);
-        let height = forgetting(lab, &climb, &tuned, e, class, if official { phi.gather_rows(class) } else { phi });
-        let slope = climb.grad(height, e);
-        climb.assign(&points, e + if official { adam.step(&climb, slope) } else { slope.scaled(lab.rate(&climb)) });
-
-        let means = Tape::new();
-        let task = lab.batch(&means, &task_images);
-        means.assign(&starts, means.load(&mean_shares).matmul(task.pixels));
+        let slope = climb.grad(forgetting(lab, &climb, &tuning, &points, phi), climb.load(&points.images));
+        let step = if official { adam.step(&climb, slope) } else { slope.scaled(lab.rate(&climb)) };
+        climb.assign(&points.images, climb.load(&points.images) + step);
 
         // Step task · classes + class.
+        let one = |tape: &Tape, from: &Stored, to: &dyn Fn(Var<'_>)| {
+            let all = tape.load(from);
+            to(if official { all.gather_rows(tape.row(&points.one_by_one)) } else { all + 0.0 });
+        };
         let begin = Tape::new();
-        begin.assign(
-            &points,
-            if official { begin.load(&starts).gather_rows(begin.row(&one_by_one)) } else { begin.load(&starts) + 0.0 },
-        );
+        one(&begin, &starts.images, &|start| begin.assign(&points.images, start));
         let finish = Tape::new();
-        let e = if official { finish.load(&points) } else { finish.load(&points).gather_rows(finish.row(&one_by_one)) };
-        finish.assign_row(table, if official { e.rescale() } else { e });
+        let found = finish.load(&points.images);
+        finish.assign_row(
+            table,
+            if official { lab.prepare(found.rescale()) } else { found.gather_rows(finish.row(&points.one_by_one)) },
+        );
         let keep_last = Tape::new();
         let image = lab.batch(&keep_last, &last);
         keep_last.assign_row(table, image.pixels * image.weights.spread(1, pixels));
 
-        let compile = |tape: &Tape| lab.session.compile(tape);
-        let [copy, tune, climb, means, begin, finish, keep_last] =
-            [&copy, &tune, &climb, &means, &begin, &finish, &keep_last].map(compile);
-        Search {
-            tuned,
-            copy,
-            memory,
-            tune,
-            climb,
-            adam,
-            adam_steps: 0,
-            task_images,
-            mean_shares,
-            starts,
-            means,
-            begin,
-            finish,
-            last,
-            keep_last,
-        }
+        let [climb, begin, finish, keep_last] =
+            [&climb, &begin, &finish, &keep_last].map(|tape| lab.session.compile(tape));
+        Search { tuning, points, climb, adam, adam_steps: 0, starts, begin, finish, last, keep_last }
     }
 
     /// The anchors of a task: the last image of each class. A class that was not seen gets a blank one.
     pub(super) fn keep_last_images(&self, lab: &mut Lab, task: usize) {
-        let (classes, rows) = (lab.classes(), lab.settings.tasks * lab.classes());
+        let (classes, rows) = (lab.task_classes(), lab.settings.tasks * lab.task_classes());
         for run in 0..lab.runs() {
             let examples = lab.examples(run, task);
-            let of = |class: usize| examples.iter().rev().find(|e| usize::from(e.label) == class).copied();
-            let wanted: Vec<Vec<Example>> = (0..rows).map(|row| of(row % classes).into_iter().collect()).collect();
+            let of = |class: u32| examples.iter().rev().find(|e| u32::from(e.label) == class).copied();
+            let of_task = lab.classes_of(run, task);
+            let wanted: Vec<Vec<Example>> =
+                (0..rows).map(|row| of(of_task[row % classes]).into_iter().collect()).collect();
             lab.write_batches(&self.last, run, &wanted);
         }
         lab.session.run(&self.keep_last, task * classes..(task + 1) * classes);
@@ -130,15 +120,15 @@ impl Search {
     pub(super) fn seek(&mut self, lab: &mut Lab, task: usize) {
         let official = lab.settings.preset == Preset::Official;
         let (classes, steps) =
-            (lab.classes(), if lab.settings.anchors == AnchorKind::Mean { 0 } else { lab.settings.anchor_steps });
+            (lab.task_classes(), if lab.settings.anchors == AnchorKind::Mean { 0 } else { lab.settings.anchor_steps });
         if steps > 0 {
-            self.find_tuned(lab);
+            self.tuning.run(lab);
         }
+        self.points.write(lab, task);
         if official || lab.settings.anchors == AnchorKind::Mean {
-            self.write_mean_shares(lab, task);
-            lab.session.run(&self.means, 0..1);
+            self.starts.take_means(lab, task);
         } else {
-            self.write_noise(lab, task);
+            self.starts.write_noise(lab, task);
         }
         if official {
             self.adam.write_rates(lab, self.adam_steps, steps * classes);
@@ -155,11 +145,43 @@ impl Search {
             lab.session.run(&self.finish, task * classes..(task + 1) * classes);
         }
     }
+}
+
+impl Tuning {
+    fn new(lab: &mut Lab) -> Tuning {
+        let settings = &lab.settings;
+        let steps = settings.finetune_steps.max(lab.capacity().div_ceil(settings.memory_batch));
+        let size = settings.memory_batch;
+        let theta = lab.session.state("theta M", &[lab.model.parameters()]);
+        let averages = lab.model.statistics();
+        let statistics = (averages > 0).then(|| lab.session.state("running averages of theta M", &[averages]));
+        let memory = lab.stream("fine-tuning", steps, size);
+
+        let copy = Tape::new();
+        copy.assign(&theta, copy.load(&lab.theta));
+        if let Some((to, from)) = statistics.as_ref().zip(lab.statistics.as_ref()) {
+            copy.assign(to, copy.load(from));
+        }
+
+        let step = Tape::new();
+        let (at, batch) = (step.load(&theta), lab.batch(&step, &memory));
+        let slope = step.grad(lab.loss(at, &batch), at);
+        step.assign(&theta, at - slope.scaled(lab.rate(&step)));
+        lab.track(statistics.as_ref(), &lab.forward(at, &batch));
+
+        let [copy, step] = [&copy, &step].map(|tape| lab.session.compile(tape));
+        Tuning { theta, statistics, copy, memory, step }
+    }
 
     /// θ_M: the model after steps on the memory of past tasks; for the oracle, after the last task.
-    fn find_tuned(&self, lab: &mut Lab) {
+    fn run(&self, lab: &mut Lab) {
         if let Some(future) = lab.future.clone() {
-            future.iter().enumerate().for_each(|(run, theta)| lab.session.write(&self.tuned, run, theta));
+            for (run, learned) in future.iter().enumerate() {
+                lab.session.write(&self.theta, run, &learned.theta);
+                if let Some(statistics) = &self.statistics {
+                    lab.session.write(statistics, run, &learned.statistics);
+                }
+            }
             return;
         }
         lab.session.run(&self.copy, 0..1);
@@ -179,55 +201,114 @@ impl Search {
             batches.resize(steps, vec![]);
             lab.write_batches(&self.memory, run, &batches);
         }
-        lab.session.run(&self.tune, 0..steps);
+        lab.session.run(&self.step, 0..steps);
+    }
+}
+
+impl Points {
+    fn new(lab: &mut Lab, at_once: usize) -> Points {
+        let (pixels, classes) = (lab.model.inputs(), lab.task_classes());
+        let s = &mut lab.session;
+        let points = Points {
+            images: s.state("anchors at work", &[at_once, pixels]),
+            labels: s.indices("anchor classes", classes / at_once, &[at_once]),
+            task: s.indices("anchor task", 1, &[at_once]),
+            one_by_one: s.indices("class by class", classes, &[1]),
+        };
+        let in_order: Vec<u32> = (0..classes as u32).collect();
+        (0..lab.runs()).for_each(|run| lab.session.write_index(&points.one_by_one, run, &in_order));
+        points
+    }
+
+    fn write(&self, lab: &mut Lab, task: usize) {
+        for run in 0..lab.runs() {
+            let classes = lab.classes_of(run, task).to_vec();
+            lab.session.write_index(&self.labels, run, &classes);
+            lab.session.write_index(&self.task, run, &vec![task as u32; self.task.shape[0]]);
+        }
+    }
+
+    /// As a batch, in which a search of `steps` steps has one row of classes.
+    fn batch<'t>(&self, lab: &Lab, tape: &'t Tape, steps: usize) -> Batch<'t> {
+        let pixels = tape.load(&self.images);
+        let labels = tape.row_every(&self.labels, steps);
+        let rows = labels.elements();
+        let weights = tape.constant(1.0, &[rows]);
+        Batch { pixels, labels, weights, mask: lab.mask(tape, tape.load(&self.task)) }
+    }
+}
+
+impl Starts {
+    fn new(lab: &mut Lab) -> Starts {
+        let (pixels, classes, count) = (lab.model.inputs(), lab.task_classes(), lab.settings.images_per_task);
+        let part = chunk(count, MOST_IMAGES);
+        let task = lab.stream("task images", count / part, part);
+        let s = &mut lab.session;
+        let images = s.state("anchor starts", &[classes, pixels]);
+        let shares = s.rows("running mean shares", count / part, &[classes, part]);
+        let keep = s.rows("kept of the sum so far", count / part, &[]);
+        let kept: Vec<f64> = (0..count / part).map(|p| f64::from(u8::from(p > 0))).collect();
+        (0..lab.runs()).for_each(|run| lab.session.write(&keep, run, &kept));
+
+        let add = Tape::new();
+        let so_far = add.load(&images).scaled(add.row(&keep));
+        add.assign(&images, add.row(&shares).matmul(lab.batch(&add, &task).pixels) + so_far);
+        Starts { add: lab.session.compile(&add), images, task, shares, keep }
     }
 
     /// mean ← 0.9 mean + 0.1 x for each example of the class: in the end a weighted sum of the images.
-    fn write_mean_shares(&self, lab: &mut Lab, task: usize) {
-        let classes = lab.classes();
+    fn take_means(&self, lab: &mut Lab, task: usize) {
+        let (classes, part) = (lab.task_classes(), self.task.size());
         for run in 0..lab.runs() {
             let examples = lab.examples(run, task);
+            let of_task = lab.classes_of(run, task);
             let mut shares = vec![0.0; classes * examples.len()];
             let mut weights = vec![1.0 - MEAN_DECAY; classes];
             for (i, example) in examples.iter().enumerate().rev() {
-                let class = usize::from(example.label);
-                shares[class * examples.len() + i] = weights[class];
+                let class = of_task.iter().position(|&c| c == u32::from(example.label)).expect("it is of the task");
+                shares[(i / part * classes + class) * part + i % part] = weights[class];
                 weights[class] *= MEAN_DECAY;
             }
-            lab.session.write(&self.mean_shares, run, &shares);
-            lab.write_batches(&self.task_images, run, &[examples]);
+            let parts: Vec<Vec<Example>> = examples.chunks(part).map(<[Example]>::to_vec).collect();
+            lab.session.write(&self.shares, run, &shares);
+            lab.write_batches(&self.task, run, &parts);
         }
+        lab.session.run(&self.add, 0..self.keep.rows);
     }
 
     /// The text draws its first anchors from "normal distributions" and gives neither mean nor spread:
     /// these are the ones that the released code declares an anchor with.
     fn write_noise(&self, lab: &mut Lab, task: usize) {
-        let elements = self.starts.shape.iter().product();
+        let elements = self.images.shape.iter().product();
         for run in 0..lab.runs() {
             // Stream 0 draws which anchors a step looks at.
             let mut noise = lab.generator(run, Stream::Anchors, task + 1);
             let values: Vec<f64> = (0..elements).map(|_| 0.5 + noise.truncated_normal(0.3)).collect();
-            lab.session.write(&self.starts, run, &values);
+            lab.session.write(&self.images, run, &values);
         }
     }
 }
 
 /// What an anchor is to maximise: loss(θ_M) − loss(θ_t) − γ · distance of its features from phi, summed
-/// over the anchors `e`. `official`: 1 − cos; `paper`: the squared distance.
-fn forgetting<'t>(lab: &Lab, tape: &'t Tape, tuned: &Stored, e: Var<'t>, class: Var<'t>, phi: Var<'t>) -> Var<'t> {
-    let rows = e.shape()[0];
-    let (features, now) = lab.model.forward(tape.load(&lab.theta), e);
-    let later = lab.model.logits(tape.load(tuned), e);
-    let lost = later.cross_entropy(class) - now.cross_entropy(class);
-    let width = lab.model.features();
-    let phi = if phi.shape()[0] == rows { phi } else { phi.reshape(&[width]).spread(0, rows) };
-    let distance = match lab.settings.preset {
+/// over the anchors. `official`: 1 − cos, and a phi a class; `paper`: the squared distance, and one phi.
+fn forgetting<'t>(lab: &Lab, tape: &'t Tape, tuning: &Tuning, points: &Points, phi: &Stored) -> Var<'t> {
+    let Settings { preset, anchor_steps, .. } = lab.settings;
+    let e = points.batch(lab, tape, anchor_steps.max(1));
+    let now = lab.forward_kept(tape.load(&lab.theta), lab.statistics.as_ref(), &e);
+    let later = lab.forward_kept(tape.load(&tuning.theta), tuning.statistics.as_ref(), &e);
+    let lost = later.logits.cross_entropy(e.labels) - now.logits.cross_entropy(e.labels);
+    let (phi, features) = (tape.load(phi), now.features);
+    let distance = match preset {
         Preset::Official => {
+            let phi = phi.gather_rows(e.labels);
             // The released code's l2_normalize keeps squared lengths above 1e-12.
             let length = |x: Var<'t>| (x.squared().sum(1) + 1e-12).sqrt();
             1.0 - (features * phi).sum(1) / (length(features) * length(phi))
         }
-        Preset::Paper => (features - phi).squared().sum(1),
+        Preset::Paper => {
+            let [rows, width] = [features.shape()[0], features.shape()[1]];
+            (features - phi.reshape(&[width]).spread(0, rows)).squared().sum(1)
+        }
     };
     (lost - distance.scaled(lab.knob(tape, Knob::Gamma))).total()
 }

@@ -8,13 +8,12 @@
 
 mod anchors;
 
-use super::{BatchStream, Lab, Learner, Method, RATES};
+use super::{Batch, BatchStream, Lab, Learner, Method, RATES};
 use crate::autodiff::{Stored, Tape, Var};
 use crate::memory::Example;
-use crate::nn::Mlp;
 use crate::program::Program;
 use crate::random::{Generator, Stream};
-use crate::settings::{AnchorKind, Knob, Preset, Settings};
+use crate::settings::{AnchorKind, AnchorNorm, Knob, Preset, Settings};
 use anchors::Search;
 
 /// HAL.
@@ -39,11 +38,9 @@ impl Method for Hal {
     }
 }
 
-/// The predictions that an update must not move.
+/// How much the predictions on anchors must not move.
 pub struct Anchoring<'t> {
-    /// e: images, `[anchors, pixels]`.
-    pub points: Var<'t>,
-    /// How much each counts, `[anchors]`.
+    /// How much each anchor counts, `[anchors]`.
     pub weights: Var<'t>,
     /// λ, a single number.
     pub lambda: Var<'t>,
@@ -51,14 +48,20 @@ pub struct Anchoring<'t> {
     pub first_order: bool,
 }
 
-/// Eq. 5: `loss` at `theta`, plus λ times how far a step of `rate` down its gradient would move the
-/// predictions on the anchors: the squared distance of the logits, in the weighted sum.
-pub fn objective<'t>(model: &Mlp, theta: Var<'t>, loss: Var<'t>, rate: Var<'t>, anchoring: &Anchoring<'t>) -> Var<'t> {
+/// Eq. 5: `loss` at `theta`, plus λ times how far a step of `rate` down its gradient would move what the model
+/// predicts for the anchors, `[anchors, classes]`: the squared distance, in the weighted sum.
+pub fn objective<'t>(
+    predict: impl Fn(Var<'t>) -> Var<'t>,
+    theta: Var<'t>,
+    loss: Var<'t>,
+    rate: Var<'t>,
+    anchoring: &Anchoring<'t>,
+) -> Var<'t> {
     let mut ahead = theta - theta.tape().grad(loss, theta).scaled(rate); // θ̃ = θ − α∇L(θ)
     if anchoring.first_order {
         ahead = ahead.detach();
     }
-    let drift = model.logits(theta, anchoring.points) - model.logits(ahead, anchoring.points);
+    let drift = predict(theta) - predict(ahead);
     loss + (drift.squared().sum(1) * anchoring.weights).total() * anchoring.lambda
 }
 
@@ -84,21 +87,39 @@ struct Phi {
 
 /// All anchors so far, and which of them a step looks at.
 struct Anchors {
+    /// Row task · classes + class: images as the model sees them.
     table: Stored,
     chosen: Stored,
+    tasks: Stored,
+    labels: Stored,
     weights: Stored,
     draws: Vec<Generator>,
 }
 
 impl Anchors {
     fn new(lab: &mut Lab) -> Anchors {
-        let (steps, classes) = (lab.settings.steps(), lab.classes());
+        let (steps, classes) = (lab.settings.steps(), lab.task_classes());
         let most = most_anchors(&lab.settings, classes);
         let s = &mut lab.session;
-        let table = s.rows("anchors", lab.settings.tasks * classes, &[lab.model.units[0]]);
-        let (chosen, weights) = (s.indices("chosen anchors", steps, &[most]), s.rows("anchor weights", steps, &[most]));
+        let table = s.rows("anchors", lab.settings.tasks * classes, &[lab.model.inputs()]);
+        let weights = s.rows("anchor weights", steps, &[most]);
+        let mut numbers = |name: &str| s.indices(name, steps, &[most]);
+        let (chosen, tasks, labels) =
+            (numbers("chosen anchors"), numbers("tasks of chosen anchors"), numbers("classes of chosen anchors"));
         let draws = (0..lab.runs()).map(|r| lab.generator(r, Stream::Anchors, 0)).collect();
-        Anchors { table, chosen, weights, draws }
+        Anchors { table, chosen, tasks, labels, weights, draws }
+    }
+
+    /// The first `count` anchors that a step looks at.
+    fn batch<'t>(&self, lab: &Lab, tape: &'t Tape, count: usize) -> Batch<'t> {
+        let first = |stored: &Stored| tape.row(stored).slice(0, &[count]);
+        let table = tape.load(&self.table).reshape(&[self.table.rows, self.table.shape[0]]);
+        Batch {
+            pixels: table.gather_rows(first(&self.chosen)),
+            labels: first(&self.labels),
+            weights: first(&self.weights),
+            mask: lab.mask(tape, first(&self.tasks)),
+        }
     }
 
     /// Draws which of the `known` anchors each step of a task looks at.
@@ -109,7 +130,8 @@ impl Anchors {
         // The released code takes the mean over the chosen anchors. The text sums over past tasks; what it
         // does with a task's anchors, one a class, it leaves open. Their mean makes λ mean the same in
         // both presets; with their sum every start diverges at the paper's λ.
-        let weight = 1.0 / if official { count.max(1) } else { lab.classes() } as f64;
+        let classes = lab.task_classes();
+        let weight = 1.0 / if official { count.max(1) } else { classes } as f64;
         let weights: Vec<f64> = (0..most).map(|i| if i < count { weight } else { 0.0 }).collect();
         for (run, draws) in self.draws.iter_mut().enumerate() {
             let mut rows = Vec::new();
@@ -118,6 +140,11 @@ impl Anchors {
                 rows.extend(chosen.into_iter().map(|i| i as u32).chain(std::iter::repeat(0)).take(most));
             }
             lab.session.write_index(&self.chosen, run, &rows);
+            let tasks: Vec<u32> = rows.iter().map(|row| row / classes as u32).collect();
+            lab.session.write_index(&self.tasks, run, &tasks);
+            let label = |&row: &u32| lab.classes_of(run, row as usize / classes)[row as usize % classes];
+            let labels: Vec<u32> = rows.iter().map(label).collect();
+            lab.session.write_index(&self.labels, run, &labels);
             lab.session.write(&self.weights, run, &weights.repeat(lab.settings.steps()));
         }
     }
@@ -151,9 +178,8 @@ impl Work {
     /// The step for tasks with `known` anchors. All of the paper's anchors take part in a step, so its
     /// program grows with the tasks; the official one is the same for all.
     fn prepare(&mut self, lab: &Lab, known: usize) {
-        let used = known.min(most_anchors(&lab.settings, lab.classes()));
-        let size =
-            if lab.settings.preset == Preset::Official { most_anchors(&lab.settings, lab.classes()) } else { used };
+        let most = most_anchors(&lab.settings, lab.task_classes());
+        let size = if lab.settings.preset == Preset::Official { most } else { known.min(most) };
         if self.later.as_ref().is_none_or(|(n, _)| *n != size) {
             self.later = Some((size, record(lab, &self.batches, &self.phi, Some((&self.anchors, size)))));
         }
@@ -185,6 +211,32 @@ impl Work {
     }
 }
 
+/// The loss of a batch, and what is predicted for anchors at some parameters.
+fn predictions<'l, 't>(
+    lab: &'l Lab,
+    theta: Var<'t>,
+    batch: &Batch<'t>,
+    anchors: Batch<'t>,
+) -> (Var<'t>, Box<dyn Fn(Var<'t>) -> Var<'t> + 'l>)
+where
+    't: 'l,
+{
+    match lab.settings.anchor_norm {
+        AnchorNorm::Batch => (lab.loss(theta, batch), Box::new(move |at| lab.forward(at, &anchors).logits)),
+        AnchorNorm::Frozen => {
+            let predict = move |at| lab.forward_kept(at, lab.statistics.as_ref(), &anchors).logits;
+            (lab.loss(theta, batch), Box::new(predict))
+        }
+        AnchorNorm::Joint => {
+            let (together, rows, classes) = (batch.beside(&anchors), batch.labels.elements(), lab.classes());
+            let logits = lab.forward(theta, &together).logits.slice(0, &[rows, classes]);
+            let count = anchors.labels.elements();
+            let predict = move |at| lab.forward(at, &together).logits.slice(rows * classes, &[count, classes]);
+            ((logits.cross_entropy(batch.labels) * batch.weights).total(), Box::new(predict))
+        }
+    }
+}
+
 /// Records and compiles one step.
 fn record(lab: &Lab, batches: &BatchStream, phi: &Phi, anchors: Option<(&Anchors, usize)>) -> Program {
     let tape = Tape::new();
@@ -192,28 +244,28 @@ fn record(lab: &Lab, batches: &BatchStream, phi: &Phi, anchors: Option<(&Anchors
     let batch = lab.batch(&tape, batches);
     let total = match anchors {
         Some((anchors, count)) => {
-            let chosen = tape.row(&anchors.chosen).slice(0, &[count]);
+            let anchors = anchors.batch(lab, &tape, count);
             let anchoring = Anchoring {
-                points: tape.load(&anchors.table).gather_rows(chosen),
-                weights: tape.row(&anchors.weights).slice(0, &[count]),
+                weights: anchors.weights,
                 lambda: lab.knob(&tape, Knob::Lambda),
                 first_order: lab.settings.first_order,
             };
-            objective(&lab.model, theta, lab.loss(theta, &batch), lab.rate(&tape), &anchoring)
+            let (loss, predict) = predictions(lab, theta, &batch, anchors);
+            objective(predict, theta, loss, lab.rate(&tape), &anchoring)
         }
         None => lab.loss(theta, &batch),
     };
-    let (features, _) = lab.model.forward(theta, batch.pixels);
+    let features = lab.forward(theta, &batch).features;
     let kept = tape.load(&phi.value) * tape.row(&phi.decay).spread(1, lab.model.features());
     tape.assign(&phi.value, tape.row(&phi.share).matmul(features) + kept);
-    tape.assign(&lab.theta, theta - tape.grad(total, theta).scaled(lab.rate(&tape)));
+    lab.update(theta, theta - tape.grad(total, theta).scaled(lab.rate(&tape)), &batch);
     tape.assign_row(&lab.losses, lab.loss(theta, &batch));
     lab.session.compile(&tape)
 }
 
 impl Learner for Work {
     fn learn(&mut self, lab: &mut Lab, task: usize) {
-        let known = task * lab.classes();
+        let known = task * lab.task_classes();
         let batches = lab.feed(&self.batches, task, lab.settings.memory_batch);
         self.feed_phi(lab, &batches);
         let steps = 0..lab.settings.steps();

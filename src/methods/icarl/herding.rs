@@ -1,7 +1,7 @@
 //! The choice of exemplars of a task.
 
 use crate::autodiff::{Stored, Tape, Var};
-use crate::methods::{BatchStream, Lab};
+use crate::methods::{BatchStream, Lab, chunk};
 use crate::program::Program;
 
 /// Each row of `[rows, width]` scaled to length 1; a row of zeros stays.
@@ -22,57 +22,67 @@ pub fn herd<'t>(features: Var<'t>, means: Var<'t>, sum: Var<'t>, available: Var<
 
 /// Buffers and programs of the choice.
 pub(super) struct Herding {
+    /// The task's images: in one row, and a part of them a row.
     task: BatchStream,
+    parts: BatchStream,
     /// `[classes, images]`: each image's share in its class's mean.
     shares: Stored,
     /// `[classes, images]`: 1 for a class's own.
     own: Stored,
+    embed: Program,
     begin: Program,
     choose: Program,
 }
 
 impl Herding {
     pub fn new(lab: &mut Lab, table: &Stored) -> Herding {
-        let (classes, images, width) = (lab.classes(), lab.settings.images_per_task, lab.model.features());
+        let (classes, images, width) = (lab.task_classes(), lab.settings.images_per_task, lab.model.features());
+        let part = chunk(images, lab.at_a_time());
         let task = lab.stream("task images", 1, images);
+        let parts = lab.stream("parts of the task's images", images / part, part);
         let m = lab.settings.memory_per_class;
         let s = &mut lab.session;
         let (shares, own) = (s.state("shares of images", &[classes, images]), s.state("own", &[classes, images]));
-        let features = s.state("features", &[images, width]);
+        let features = s.rows("features", images / part, &[part, width]);
         let means = s.state("class means", &[classes, width]);
         let (sum, available) = (s.state("sum of chosen", &[classes, width]), s.state("available", &[classes, images]));
         let share = s.rows("share of the next", lab.settings.tasks * m, &[]);
         let counts: Vec<f64> = (0..lab.settings.tasks * m).map(|row| 1.0 / (row % m + 1) as f64).collect();
         (0..lab.runs()).for_each(|run| lab.session.write(&share, run, &counts));
 
+        let embed = Tape::new();
+        let images_of_part = lab.batch(&embed, &parts);
+        let found = lab.forward_kept(embed.load(&lab.theta), lab.statistics.as_ref(), &images_of_part).features;
+        embed.assign_row(&features, unit_rows(found));
+
         let begin = Tape::new();
-        let pixels = lab.batch(&begin, &task).pixels;
-        let found = unit_rows(lab.model.forward(begin.load(&lab.theta), pixels).0);
-        begin.assign(&features, found);
-        begin.assign(&means, begin.load(&shares).matmul(found));
+        let all = begin.load(&features).reshape(&[images, width]);
+        begin.assign(&means, begin.load(&shares).matmul(all));
         begin.assign(&sum, begin.constant(0.0, &sum.shape));
         begin.assign(&available, begin.load(&own) + 0.0);
 
         // Step task · m + k: the k-th exemplar of every class.
         let choose = Tape::new();
         let (left, so_far) = (choose.load(&available), choose.load(&sum));
-        let phi = choose.load(&features);
+        let phi = choose.load(&features).reshape(&[images, width]);
         let taken = herd(phi, choose.load(&means), so_far, left, choose.row(&share));
         choose.assign(&sum, so_far + taken.matmul(phi));
         choose.assign(&available, left - taken);
         choose.assign_row(table, taken.matmul(lab.batch(&choose, &task).pixels));
 
-        let [begin, choose] = [&begin, &choose].map(|tape| lab.session.compile(tape));
-        Herding { task, shares, own, begin, choose }
+        let [embed, begin, choose] = [&embed, &begin, &choose].map(|tape| lab.session.compile(tape));
+        Herding { task, parts, shares, own, embed, begin, choose }
     }
 
     pub fn run(&self, lab: &mut Lab, task: usize) {
-        let (classes, m) = (lab.classes(), lab.settings.memory_per_class);
+        let (classes, m) = (lab.task_classes(), lab.settings.memory_per_class);
         for run in 0..lab.runs() {
             let examples = lab.examples(run, task);
+            let of_task = lab.classes_of(run, task);
             let mut own = vec![0.0; classes * examples.len()];
             for (i, example) in examples.iter().enumerate() {
-                own[usize::from(example.label) * examples.len() + i] = 1.0;
+                let class = of_task.iter().position(|&c| c == u32::from(example.label)).expect("it is of the task");
+                own[class * examples.len() + i] = 1.0;
             }
             let share = |row: &[f64]| {
                 let count: f64 = row.iter().sum();
@@ -81,8 +91,11 @@ impl Herding {
             let shares: Vec<f64> = own.chunks(examples.len()).flat_map(share).collect();
             lab.session.write(&self.shares, run, &shares);
             lab.session.write(&self.own, run, &own);
+            let parts: Vec<_> = examples.chunks(self.parts.size()).map(<[_]>::to_vec).collect();
+            lab.write_batches(&self.parts, run, &parts);
             lab.write_batches(&self.task, run, &[examples]);
         }
+        lab.session.run_independent(&self.embed, 0..self.parts.rows());
         lab.session.run(&self.begin, 0..1);
         lab.session.run(&self.choose, task * m..(task + 1) * m);
     }

@@ -44,51 +44,71 @@ struct Work {
     /// Keeps the model for the next task's distillation.
     snapshot: Program,
     test: Test,
+    embed: Program,
     means: Program,
+}
+
+/// The model after the last task.
+struct Last {
+    theta: Stored,
+    statistics: Option<Stored>,
 }
 
 impl Work {
     fn new(lab: &mut Lab) -> Work {
         let (steps, classes) = (lab.settings.steps(), lab.classes());
         let stream = lab.stream("batch", steps, lab.settings.batch);
-        let last = lab.session.state("theta of the last task", &[lab.model.parameters()]);
+        let averages = lab.model.statistics();
+        let last = Last {
+            theta: lab.session.state("theta of the last task", &[lab.model.parameters()]),
+            statistics: (averages > 0).then(|| lab.session.state("running averages of the last task", &[averages])),
+        };
         let exemplars = Exemplars::new(lab);
         let herding = Herding::new(lab, &exemplars.table);
         let first = record(lab, &stream, None);
         let later = record(lab, &stream, Some((&exemplars, &last)));
 
         let snapshot = Tape::new();
-        snapshot.assign(&last, snapshot.load(&lab.theta) + 0.0);
+        snapshot.assign(&last.theta, snapshot.load(&lab.theta) + 0.0);
+        if let Some((to, from)) = last.statistics.as_ref().zip(lab.statistics.as_ref()) {
+            snapshot.assign(to, snapshot.load(from) + 0.0);
+        }
 
-        let class_means = lab.session.state("means of exemplars", &[classes, lab.model.features()]);
+        // Step task · m + k, as the exemplars' rows.
+        let width = lab.model.features();
+        let (rows, of_task) = (exemplars.table.rows, lab.task_classes());
+        let features = lab.session.rows("features of exemplars", rows, &[of_task, width]);
+        let class_means = lab.session.state("means of exemplars", &[classes, width]);
+        let embed = Tape::new();
+        let found = lab.features(embed.load(&lab.theta), embed.row(&exemplars.table));
+        embed.assign_row(&features, unit_rows(found));
         let means = Tape::new();
-        let images = exemplars.images(&means);
-        let features = unit_rows(lab.model.forward(means.load(&lab.theta), images).0);
-        means.assign(&class_means, unit_rows(means.load(&exemplars.shares).matmul(features)));
+        let all = means.load(&features).reshape(&[rows * of_task, width]);
+        means.assign(&class_means, unit_rows(means.load(&exemplars.shares).matmul(all)));
 
-        let [snapshot, means] = [&snapshot, &means].map(|tape| lab.session.compile(tape));
+        let [snapshot, embed, means] = [&snapshot, &embed, &means].map(|tape| lab.session.compile(tape));
         let test = lab.compile_test(|tape, batch| {
-            let (features, _) = lab.model.forward_unmapped(tape.load(&lab.theta), batch.pictures, &batch.unmap);
+            let features = lab.answer(tape.load(&lab.theta), batch).features;
             // The nearest of means of length 1 is the one in whose direction most of φ lies, however long φ is.
             features.matmul_transposed(tape.load(&class_means), false, true)
         });
-        Work { stream, first, later, exemplars, herding, snapshot, test, means }
+        Work { stream, first, later, exemplars, herding, snapshot, test, embed, means }
     }
 }
 
-fn record(lab: &Lab, stream: &BatchStream, past: Option<(&Exemplars, &Stored)>) -> Program {
+fn record(lab: &Lab, stream: &BatchStream, past: Option<(&Exemplars, &Last)>) -> Program {
     let tape = Tape::new();
     let theta = tape.load(&lab.theta);
-    let mut loss = lab.loss(theta, &lab.batch(&tape, stream));
+    let batch = lab.batch(&tape, stream);
+    let mut loss = lab.loss(theta, &batch);
     if let Some((exemplars, last)) = past {
-        let table = exemplars.images(&tape);
-        let images = table.gather_rows(tape.row(&exemplars.chosen));
-        let before = lab.model.logits(tape.load(last), images).softmax();
-        let now = lab.model.logits(theta, images).log_softmax();
+        let kept = exemplars.batch(lab, &tape);
+        let before = lab.forward_kept(tape.load(&last.theta), last.statistics.as_ref(), &kept).logits.softmax();
+        let now = lab.forward(theta, &kept).logits.log_softmax();
         // The divergence from the last model's predictions, but for what does not depend on θ.
-        loss = loss - ((before * now).sum(1) * tape.row(&exemplars.weights)).total();
+        loss = loss - ((before * now).sum(1) * kept.weights).total();
     }
-    tape.assign(&lab.theta, theta - tape.grad(loss, theta).scaled(lab.rate(&tape)));
+    lab.update(theta, theta - tape.grad(loss, theta).scaled(lab.rate(&tape)), &batch);
     tape.assign_row(&lab.losses, loss);
     lab.session.compile(&tape)
 }
@@ -104,7 +124,8 @@ impl Learner for Work {
         lab.session.run(&self.snapshot, 0..1);
     }
 
-    fn test(&mut self, lab: &mut Lab, _: usize) -> Vec<Vec<f64>> {
+    fn test(&mut self, lab: &mut Lab, task: usize) -> Vec<Vec<f64>> {
+        lab.session.run_independent(&self.embed, 0..(task + 1) * lab.settings.memory_per_class);
         lab.session.run(&self.means, 0..1);
         lab.run_test(&self.test)
     }

@@ -14,6 +14,7 @@ pub use gaussian::Gaussian;
 
 use super::{Lab, Learner, Method};
 use crate::memory::{Coreset, Example};
+use crate::nn::Model;
 use crate::program::Program;
 use crate::random::Stream;
 use crate::settings::Knob;
@@ -39,6 +40,9 @@ impl Method for Vcl {
     fn grid(&self) -> Vec<(Knob, &'static [f64])> {
         vec![] // Appendix C has none: the released code's values were taken.
     }
+    fn trains(&self, model: &Model) -> bool {
+        matches!(model, Model::Mlp(_)) // As in the paper: its released code "only works for fully-connected networks".
+    }
     fn start(&self, lab: &mut Lab) -> Box<dyn Learner> {
         Box::new(Work::new(lab, false))
     }
@@ -56,6 +60,9 @@ impl Method for VclRandom {
     }
     fn grid(&self) -> Vec<(Knob, &'static [f64])> {
         vec![]
+    }
+    fn trains(&self, model: &Model) -> bool {
+        Vcl.trains(model)
     }
     fn start(&self, lab: &mut Lab) -> Box<dyn Learner> {
         Box::new(Work::new(lab, true))
@@ -138,7 +145,7 @@ impl Work {
 
     /// A task's examples, a list a run; those of the coreset are set apart.
     fn split(&mut self, lab: &Lab, task: usize) -> Vec<Vec<Example>> {
-        let size = lab.settings.memory_per_class * lab.classes();
+        let size = lab.settings.memory_per_class * lab.task_classes();
         let split = |run: usize| {
             let mut examples = lab.examples(run, task);
             if let Some(coreset) = &mut self.coreset {

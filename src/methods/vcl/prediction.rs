@@ -51,7 +51,7 @@ impl Prediction {
             let drawn = tape.load(&table);
             let answer = |i: usize| {
                 let theta = drawn.slice(i * weights, &[weights]);
-                lab.model.forward_unmapped(theta, batch.pictures, &batch.unmap).1.softmax()
+                lab.answer(theta, batch).logits.softmax()
             };
             (0..draws).map(answer).reduce(|a, b| a + b).expect("there is at least one draw")
         });

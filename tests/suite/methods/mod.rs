@@ -6,6 +6,7 @@ mod reference; // the independent perceptron
 mod replay; // ER-Ring, A-GEM, MER, MIR, iCaRL
 mod vcl; // variational inference
 
+use crate::gpu::permuted;
 use crate::gpu::{lab, small};
 use hindsight::autodiff::{Stored, Tape, Var};
 use hindsight::device::Device;
@@ -22,7 +23,7 @@ pub fn tiny() -> Settings {
 /// The paper's settings of a method, at that size.
 pub fn tiny_for(method: &str) -> Settings {
     let Settings { tasks, images_per_task, test_images, anchor_steps, finetune_steps, .. } = tiny();
-    let paper = methods::paper_settings(methods::find(method).unwrap());
+    let paper = methods::paper_settings(methods::find(method).unwrap(), permuted());
     Settings { tasks, images_per_task, test_images, anchor_steps, finetune_steps, ..paper }
 }
 
