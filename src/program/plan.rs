@@ -113,14 +113,18 @@ impl Planner<'_> {
             }
         }
         self.separate(&mut copies);
+        // Inner wholes first: their nodes have smaller numbers.
+        copies.sort_unstable();
         for (whole, offset, part) in copies {
-            let job = Job {
-                chain: copy(part, part),
-                to: Some(View { buffer: BufferId::Temporary(whole), offset, step: Stride::FIXED }),
+            let to = View { buffer: BufferId::Temporary(whole), offset, step: Stride::FIXED };
+            // As soon as all of the part is there.
+            let source = self.holder(part).0;
+            let writes = |j: &Job| match j.to {
+                Some(to) => to.buffer == BufferId::Temporary(source),
+                None => self.holder(j.chain.node).0 == source,
             };
-            let readers = |j: &Job| self.operands(&j.chain).iter().any(|&id| self.holder(id).0 == whole);
-            let at = self.jobs.iter().position(readers).unwrap_or(self.jobs.len());
-            self.jobs.insert(at, job);
+            let at = self.jobs.iter().rposition(writes).map_or(0, |last| last + 1);
+            self.jobs.insert(at, Job { chain: copy(part, part), to: Some(to) });
         }
     }
 
@@ -134,17 +138,21 @@ impl Planner<'_> {
 
     /// A launch can't read the buffer that it writes: parts for which it would are computed apart.
     fn separate(&mut self, copies: &mut Vec<(usize, usize, usize)>) {
-        let clash = |p: &Self| {
-            p.jobs.iter().map(|j| &j.chain).find_map(|chain| {
-                let &(whole, offset) = p.inside.get(&chain.node)?;
-                let reads = p.operands(chain).iter().any(|&id| p.holder(id).0 == p.holder(whole).0);
-                reads.then_some((chain.node, whole, offset))
-            })
-        };
-        while let Some((node, whole, offset)) = clash(self) {
-            self.inside.remove(&node);
+        while let Some(node) = self.part_read_beside(copies) {
+            let (whole, offset) = self.inside.remove(&node).expect("it lies in a whole");
             copies.push((whole, offset, node));
         }
+    }
+
+    /// A part whose launch reads its whole; or that is copied to another place of it.
+    fn part_read_beside(&self, copies: &[(usize, usize, usize)]) -> Option<usize> {
+        let reads_own_whole = |chain: &&Chain| {
+            let whole = self.inside.get(&chain.node).map(|&(whole, _)| self.holder(whole).0);
+            whole.is_some_and(|whole| self.operands(chain).iter().any(|&id| self.holder(id).0 == whole))
+        };
+        let computed = self.jobs.iter().map(|job| &job.chain).find(reads_own_whole).map(|chain| chain.node);
+        let twice = |&&(whole, _, part): &&(usize, usize, usize)| self.holder(part).0 == self.holder(whole).0;
+        computed.or_else(|| copies.iter().find(twice).map(|&(.., part)| self.behind(part)))
     }
 
     /// Writes assigned values straight into their buffers where no later launch reads the old value,
@@ -180,11 +188,17 @@ impl Planner<'_> {
             i >= own && self.stored_view(id) == Some(to) && job.epilogue.extras[i - own] == Access::Full
         };
         // A launch may read the buffer that it writes only there, element by element.
-        let reads_buffer = |id: usize| self.stored_view(id).is_some_and(|view| view.buffer == to.buffer);
+        let reads_buffer = |id: usize| self.view(id).buffer == to.buffer;
         let harmless = |operand: (usize, &usize)| !reads_buffer(*operand.1) || in_place(operand);
         let written = self.nodes[holder].elements();
         let reads_later = |j: &Job| self.operands(&j.chain).iter().any(|&id| self.touches(id, to, written));
-        self.operands(job).iter().enumerate().all(harmless) && !self.jobs[at + 1..].iter().any(reads_later)
+        // Nor may another that writes the same buffer read what would lie there.
+        let reads_beside = |j: &Job| {
+            self.assigned.get(&j.chain.node).is_some_and(|other| other.buffer == to.buffer)
+                && self.operands(&j.chain).iter().any(|&id| self.holder(id).0 == holder)
+        };
+        self.operands(job).iter().enumerate().all(harmless)
+            && !self.jobs[at + 1..].iter().any(|j| reads_later(j) || reads_beside(j))
     }
 
     /// Whether a value lies where `length` elements from `view` on are written.

@@ -98,3 +98,32 @@ fn a_common_factor_leaves_the_operand_of_a_product() {
     let expected: Vec<f64> = (0..6).map(|i| element(i / 3, i % 3)).collect();
     assert_eq!(session.read(&out).remove(0), expected);
 }
+
+#[test]
+fn a_whole_may_have_a_part_twice_and_parts_computed_from_one_another() {
+    let mut session = Session::new(&Device::Oracle, 1);
+    let (out, x) = (session.state("out", &[1, 3]), session.state("x", &[1, 3]));
+    session.write(&x, 0, &[1.0, 2.0, -1.0]);
+    let tape = Tape::new();
+    let twice = tape.load(&x) * 2.0;
+    // The product needs the whole in a buffer of its own.
+    let whole = tape.join(&[twice, twice.squared() + 1.0, twice]).reshape(&[3, 3]);
+    tape.assign(&out, tape.load(&x).matmul(whole));
+    let program = session.compile(&tape);
+    session.run(&program, 0..1);
+    // [2, 4, -2], [5, 17, 5], [2, 4, -2] times 1, 2, -1
+    assert_eq!(session.read(&out).remove(0), [10.0, 34.0, 10.0]);
+}
+
+#[test]
+fn parts_of_a_state_may_be_computed_from_one_another() {
+    let mut session = Session::new(&Device::Oracle, 1);
+    let (state, x) = (session.state("state", &[4]), session.state("x", &[2]));
+    session.write(&x, 0, &[1.5, -2.0]);
+    let tape = Tape::new();
+    let twice = tape.load(&x) * 2.0;
+    tape.assign(&state, tape.join(&[twice, twice.squared() + 1.0]));
+    let program = session.compile(&tape);
+    session.run(&program, 0..1);
+    assert_eq!(session.read(&state).remove(0), [3.0, -4.0, 10.0, 17.0]);
+}
