@@ -22,6 +22,14 @@ pub const CLASSES: usize = 10;
 const NAMES: [&str; 4] =
     ["train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"];
 
+/// The published MD5 sums of those files, gzipped.
+pub const PUBLISHED: [&str; 4] = [
+    "f68b3c2dcbeaaa9fbdd348bbdeb94873",
+    "d53e105ee54ea40749a09fcbcd1e9432",
+    "9fb629c4189551a2d022fa330f9573f3",
+    "ec29112dd5afa0611ce80d1b7f02629c",
+];
+
 const BUILT_IN: [&[u8]; 4] = [
     include_bytes!("../../data/mnist/train-images-idx3-ubyte.gz"),
     include_bytes!("../../data/mnist/train-labels-idx1-ubyte.gz"),

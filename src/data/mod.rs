@@ -3,17 +3,25 @@
 //! Everything here is indices and bytes on the host; nothing knows a device or a model.
 
 pub mod benchmarks;
+mod cache;
+pub mod cifar100;
+pub mod fetch;
 pub mod idx;
 pub mod image_set;
+pub mod locate;
+pub mod md5sum;
+pub mod mini_imagenet;
 pub mod mnist;
 pub mod permuted_mnist;
+pub mod resize;
 pub mod rotated_mnist;
 pub mod stream;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 pub use idx::IdxError;
 pub use image_set::{Checksum, ImageSet};
+pub use locate::NotFound;
 
 /// What can be wrong with a data set on disk.
 #[derive(Debug, thiserror::Error)]
@@ -66,4 +74,24 @@ pub enum DataError {
         /// Its value.
         found: u8,
     },
+    /// A data set that is in none of the places where it is looked for.
+    #[error(transparent)]
+    NotFound(#[from] NotFound),
+    /// A file or folder that is not what its data set has.
+    #[error("{}: expected {expected}, found {found}; {remedy}", file.display())]
+    Unexpected {
+        /// The file or folder.
+        file: PathBuf,
+        /// What the data set has.
+        expected: String,
+        /// What was there.
+        found: String,
+        /// What to do next.
+        remedy: &'static str,
+    },
+}
+
+/// A system's complaint about `path`, as the error it becomes.
+fn unreadable(path: &Path) -> impl Fn(std::io::Error) -> DataError {
+    |source| DataError::Unreadable { path: path.to_owned(), source }
 }

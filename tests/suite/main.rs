@@ -7,6 +7,7 @@ mod exports; // losses, anchors and events for other programs
 mod gpu; // what needs an adapter: same numbers, counted launches, no waiting
 mod gradients; // every rule and the whole HAL objective against finite differences
 mod hal; // HAL's objective and its ablations
+mod image_data; // CIFAR-100, miniImageNet: read, refused, kept
 mod kernels; // every shader against its twin; every shader validated
 mod memory; // the ring buffer and the reservoir
 mod methods; // each method's step, and the silent bugs of other libraries

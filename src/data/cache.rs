@@ -1,0 +1,110 @@
+//! An image set in a file of its own, for those that take long to decode.
+//!
+//! The file: [`MAGIC`]; a key of 32 bytes; the [`sum`], as 32 hexadecimal digits, of all that follows; six sizes as
+//! little-endian u64; labels and images. A file that is not exactly this, to the last bit, is no file: what is in it
+//! can be computed again.
+
+use super::md5sum::hex;
+use super::{Checksum, ImageSet};
+use md5::{Digest, Md5};
+use rayon::prelude::*;
+use std::borrow::Cow;
+use std::fs::{self, File};
+use std::io::{self, BufReader, Read, Write};
+use std::path::Path;
+use std::process;
+
+const MAGIC: &[u8; 16] = b"hindsight img 1\n";
+/// What a hexadecimal MD5 sum has.
+const SUM: usize = 32;
+const SIZES: usize = 6;
+/// Bytes that are summed up together.
+const PIECE: usize = 1 << 20;
+
+/// The set in the file at `path`, if there is one and it was made from what has `key`. `name` is what its checksum is
+/// listed as.
+pub fn read(path: &Path, key: &str, name: &str) -> Option<ImageSet> {
+    let file = File::open(path).ok()?;
+    let length = file.metadata().ok()?.len();
+    let mut file = BufReader::with_capacity(1 << 16, file);
+    let [found_magic, found_key, sum] = [MAGIC.len(), SUM, SUM].map(|size| take(&mut file, size));
+    let sum = String::from_utf8(sum?).ok()?;
+    if found_magic? != MAGIC || found_key? != key.as_bytes() {
+        return None;
+    }
+    let set = body(file, length - (MAGIC.len() + 2 * SUM) as u64)?;
+    let whole = self::sum(&set) == sum && is_consistent(&set);
+    whole.then(|| ImageSet { checksums: vec![Checksum { file: name.into(), md5: sum }], ..set })
+}
+
+/// All that follows the sum, if it has `length` bytes.
+fn body(mut file: impl Read, length: u64) -> Option<ImageSet> {
+    let sizes = take(&mut file, 8 * SIZES)?;
+    let (sizes, _) = sizes.as_chunks();
+    let sizes: Vec<u64> = sizes.iter().map(|&size| u64::from_le_bytes(size)).collect();
+    let &[height, width, channels, classes, train, test] = sizes.as_slice() else { return None };
+    // What is there is compared before memory is asked for.
+    let pixels = height.checked_mul(width)?.checked_mul(channels)?;
+    let bytes = train.checked_add(test)?.checked_mul(pixels.checked_add(1)?)?.checked_add(8 * SIZES as u64)?;
+    if bytes != length {
+        return None;
+    }
+    Some(ImageSet {
+        shape: [height as usize, width as usize, channels as usize],
+        classes: classes as usize,
+        train_labels: take(&mut file, train as usize)?,
+        test_labels: take(&mut file, test as usize)?,
+        train_images: take(&mut file, (train * pixels) as usize)?,
+        test_images: take(&mut file, (test * pixels) as usize)?,
+        checksums: Vec::new(),
+    })
+}
+
+fn take(file: &mut impl Read, size: usize) -> Option<Vec<u8>> {
+    let mut bytes = vec![0; size];
+    file.read_exact(&mut bytes).ok()?;
+    Some(bytes)
+}
+
+fn is_consistent(set: &ImageSet) -> bool {
+    set.train_labels.iter().chain(&set.test_labels).all(|&label| usize::from(label) < set.classes)
+}
+
+/// The sum that [`read`] lists for `set`: of the sums of its pieces, which all cores make at once.
+pub fn sum(set: &ImageSet) -> String {
+    let parts = parts(set);
+    let pieces: Vec<&[u8]> = parts.iter().flat_map(|part| part.chunks(PIECE)).collect();
+    let sums: Vec<_> = pieces.par_iter().map(Md5::digest).collect();
+    hex(&Md5::digest(sums.concat()))
+}
+
+/// Writes the file at `path`: whole, or not at all.
+pub fn write(path: &Path, key: &str, set: &ImageSet) -> io::Result<()> {
+    path.parent().map_or(Ok(()), fs::create_dir_all)?;
+    // Two programs that write at the same time have a file each; the last to finish gives it the name.
+    let part = path.with_extension(format!("{}.part", process::id()));
+    let written = write_part(&part, key, set).and_then(|()| fs::rename(&part, path));
+    if written.is_err() {
+        let _ = fs::remove_file(&part);
+    }
+    written
+}
+
+fn write_part(part: &Path, key: &str, set: &ImageSet) -> io::Result<()> {
+    let mut file = File::create(part)?;
+    file.write_all(MAGIC)?;
+    file.write_all(key.as_bytes())?;
+    file.write_all(sum(set).as_bytes())?;
+    parts(set).iter().try_for_each(|part| file.write_all(part))?;
+    file.sync_all()
+}
+
+/// All that follows the sum.
+fn parts(set: &ImageSet) -> [Cow<'_, [u8]>; 5] {
+    let [height, width, channels] = set.shape;
+    let sizes = [height, width, channels, set.classes, set.train_labels.len(), set.test_labels.len()];
+    let sizes: Vec<u8> = sizes.iter().flat_map(|&size| (size as u64).to_le_bytes()).collect();
+    let bytes = [&set.train_labels, &set.test_labels, &set.train_images, &set.test_images];
+    let [a, b, c, d] = bytes.map(|bytes| bytes.as_slice().into());
+    [sizes.into(), a, b, c, d]
+}
