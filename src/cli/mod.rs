@@ -1,6 +1,8 @@
 //! The command line: what may be asked for, and how the answer ends.
 
 mod args;
+mod counted;
+mod data;
 mod devices;
 mod interrupt;
 mod names;
@@ -13,6 +15,7 @@ mod tune;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use hindsight::data::DataError;
+use hindsight::data::fetch::FetchError;
 use hindsight::device::DeviceError;
 use hindsight::experiment::ExperimentError;
 use hindsight::report::{FolderError, ReadError};
@@ -46,6 +49,8 @@ enum Command {
     Report(report::ReportArgs),
     /// Choose a method's hyper-parameters on the tuning tasks
     Tune(Box<tune::TuneArgs>),
+    /// Show which data sets are here; verify or fetch them
+    Data(data::DataArgs),
     /// List the GPUs that --device can name
     Devices,
 }
@@ -69,9 +74,6 @@ pub enum CliError {
         /// Where they were written, if they could be.
         folder: Option<PathBuf>,
     },
-    /// A data set cannot be had.
-    #[error("error: {0}")]
-    Data(DataError),
     /// Results cannot be read.
     #[error("error: {0}")]
     Read(#[from] ReadError),
@@ -100,6 +102,21 @@ pub enum CliError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A data set is missing or damaged.
+    #[error("error: {0}")]
+    Data(#[from] DataError),
+    /// A data set cannot be fetched now.
+    #[error("error: {0}")]
+    Fetch(#[from] FetchError),
+    /// A data set cannot be fetched at all.
+    #[error("error: {0}: {1}")]
+    NotForFetching(&'static str, &'static str),
+    /// Some data sets are not what they should be; which, has been said.
+    #[error("error: {0} of the data sets here cannot be used as they are")]
+    Unverified(usize),
+    /// There is no folder to fetch into.
+    #[error("error: there is no home folder to fetch into; name a folder with --data")]
+    NoDataFolder,
     /// The answer could not be printed.
     #[error("error: cannot write to standard output: {0}")]
     Output(io::Error),
@@ -138,6 +155,7 @@ pub fn run() -> Result<(), CliError> {
         Some(Command::Reproduce(args)) => reproduce::run(&args),
         Some(Command::Report(args)) => report::run(&args),
         Some(Command::Tune(args)) => tune::run(&args),
+        Some(Command::Data(args)) => data::run(&args),
         Some(Command::Devices) => devices::run(),
         None => print(&Cli::command().render_help().to_string()),
     }

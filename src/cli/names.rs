@@ -2,6 +2,7 @@
 //! and the programs agree; clap suggests the nearest name for a mistyped one.
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use hindsight::data::locate::{DATA_SETS, DataSet};
 use hindsight::reproduce::Target;
 use hindsight::settings::{AnchorKind, AnchorNorm, Angles, Preset};
 use hindsight::{data::benchmarks, methods};
@@ -23,6 +24,10 @@ pub fn method() -> impl TypedValueParser<Value = &'static str> {
 
 pub fn benchmark() -> impl TypedValueParser<Value = &'static str> {
     one_of(benchmarks::registry().iter().map(|b| (b.name(), b.summary(), b.name())).collect())
+}
+
+pub fn data_set() -> impl TypedValueParser<Value = &'static DataSet> {
+    one_of(DATA_SETS.iter().map(|set| (set.name, set.title, *set)).collect())
 }
 
 pub fn preset() -> impl TypedValueParser<Value = Preset> {

@@ -1,0 +1,106 @@
+//! `hindsight data`: which data sets are here, whether they are what was published, and fetching those that may be.
+
+use super::counted::Counted;
+use super::{CliError, names, print};
+use clap::{Args, Subcommand};
+use hindsight::data::fetch::Fetched;
+use hindsight::data::locate::{DATA_SETS, DATA_VARIABLE, DataSet, folders};
+use hindsight::data::{DataError, mnist};
+use std::path::{Path, PathBuf};
+
+#[derive(Args)]
+#[command(disable_help_subcommand = true)]
+pub struct DataArgs {
+    #[command(subcommand)]
+    action: Option<Action>,
+
+    /// A folder of data sets, looked through first and fetched into [default: $HINDSIGHT_DATA, then the platform's]
+    #[arg(long, value_name = "DIR", global = true)]
+    data: Option<PathBuf>,
+}
+
+#[derive(Subcommand)]
+enum Action {
+    /// Compare what is here with the published checksums; read whole what has none
+    Verify,
+    /// Fetch a data set, going on where an earlier try broke off (mirror: $HINDSIGHT_CIFAR100_URL)
+    Fetch {
+        /// Which
+        #[arg(value_parser = names::data_set())]
+        name: &'static DataSet,
+    },
+}
+
+pub fn run(args: &DataArgs) -> Result<(), CliError> {
+    let folders = folders(args.data.as_deref());
+    match args.action {
+        None => list(&folders),
+        Some(Action::Verify) => verify(&folders),
+        Some(Action::Fetch { name }) => fetch(name, &folders),
+    }
+}
+
+fn list(folders: &[PathBuf]) -> Result<(), CliError> {
+    let mut text = row("MNIST", "built in");
+    let mut remedies = String::new();
+    for set in DATA_SETS {
+        match set.find(folders) {
+            Ok(path) => text += &row(set.title, &path.display().to_string()),
+            Err(missing) => {
+                text += &row(set.title, "not found");
+                remedies += &format!("\n{}: {}.\n", set.title, missing.remedy);
+            }
+        }
+    }
+    text += &format!(
+        "\nLooked for, in this order, in the folders of --data and {DATA_VARIABLE} and the platform's data folder:\n"
+    );
+    folders.iter().for_each(|folder| text += &format!("  {}\n", folder.display()));
+    text += "\nas one of:\n";
+    DATA_SETS.iter().for_each(|set| text += &format!("  {}\n", set.names.join(", ")));
+    print(&(text + &remedies))
+}
+
+fn row(title: &str, what: &str) -> String {
+    format!("{title:<14}{what}\n")
+}
+
+fn verify(folders: &[PathBuf]) -> Result<(), CliError> {
+    let mnist = mnist::built_in().checksums.iter().map(|sum| sum.md5.clone()).eq(mnist::PUBLISHED);
+    let mut wrong = usize::from(!mnist);
+    let mut text = row("MNIST", if mnist { "as published: built in" } else { "built in, but not what is published" });
+    for set in DATA_SETS {
+        let Ok(path) = set.find(folders) else {
+            text += &row(set.title, "not found");
+            continue;
+        };
+        match verdict(set, &path) {
+            Ok(verdict) => text += &row(set.title, &format!("{verdict}: {}", path.display())),
+            Err(error) => {
+                wrong += 1;
+                text += &row(set.title, &error.to_string());
+            }
+        }
+    }
+    print(&text)?;
+    if wrong == 0 { Ok(()) } else { Err(CliError::Unverified(wrong)) }
+}
+
+fn verdict(set: &DataSet, path: &Path) -> Result<&'static str, DataError> {
+    let counted = Counted::images();
+    let verdict = (set.verify)(path, &|notice| counted.notice(notice));
+    counted.end();
+    verdict
+}
+
+fn fetch(set: &'static DataSet, folders: &[PathBuf]) -> Result<(), CliError> {
+    let Some(download) = set.download else { return Err(CliError::NotForFetching(set.title, set.remedy)) };
+    let folder = folders.first().ok_or(CliError::NoDataFolder)?;
+    let counted = Counted::bytes();
+    let fetched = download.fetch(&download.source(), folder, &|have, of| counted.at(have, of.0));
+    counted.end();
+    print(&match fetched? {
+        Fetched::New(path) => format!("Fetched, and as published: {}\n", path.display()),
+        Fetched::Present(path) => format!("There already, and as published: {}\n", path.display()),
+    })
+}
