@@ -5,7 +5,7 @@ use super::{CliError, names, print};
 use clap::{Args, Subcommand};
 use hindsight::data::fetch::Fetched;
 use hindsight::data::locate::{DATA_SETS, DATA_VARIABLE, DataSet, folders};
-use hindsight::data::{DataError, mnist};
+use hindsight::data::{DataError, digits, mnist};
 use std::path::{Path, PathBuf};
 
 #[derive(Args)]
@@ -41,7 +41,7 @@ pub fn run(args: &DataArgs) -> Result<(), CliError> {
 }
 
 fn list(folders: &[PathBuf]) -> Result<(), CliError> {
-    let mut text = row("MNIST", "built in");
+    let mut text = row("MNIST", "built in") + &row("Digits", "built in");
     let mut remedies = String::new();
     for set in DATA_SETS {
         match set.find(folders) {
@@ -66,9 +66,15 @@ fn row(title: &str, what: &str) -> String {
 }
 
 fn verify(folders: &[PathBuf]) -> Result<(), CliError> {
-    let mnist = mnist::built_in().checksums.iter().map(|sum| sum.md5.clone()).eq(mnist::PUBLISHED);
-    let mut wrong = usize::from(!mnist);
-    let mut text = row("MNIST", if mnist { "as published: built in" } else { "built in, but not what is published" });
+    let mut wrong = 0;
+    let mut text = String::new();
+    for (title, set, published) in
+        [("MNIST", mnist::built_in(), &mnist::PUBLISHED[..]), ("Digits", digits::built_in(), &[digits::PUBLISHED][..])]
+    {
+        let right = set.checksums.iter().map(|sum| &*sum.md5).eq(published.iter().copied());
+        wrong += usize::from(!right);
+        text += &row(title, if right { "as published: built in" } else { "built in, but not as published" });
+    }
     for set in DATA_SETS {
         let Ok(path) = set.find(folders) else {
             text += &row(set.title, "not found");

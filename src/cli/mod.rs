@@ -112,7 +112,7 @@ pub enum CliError {
     #[error("error: {0}: {1}")]
     NotForFetching(&'static str, &'static str),
     /// Some data sets are not what they should be; which, has been said.
-    #[error("error: {0} of the data sets here cannot be used as they are")]
+    #[error("error: {0} of the data sets here are not as they should be")]
     Unverified(usize),
     /// There is no folder to fetch into.
     #[error("error: there is no home folder to fetch into; name a folder with --data")]

@@ -5,6 +5,7 @@
 pub mod benchmarks;
 mod cache;
 pub mod cifar100;
+pub mod digits;
 pub mod fetch;
 pub mod idx;
 pub mod image_set;

@@ -5,7 +5,7 @@ use flate2::write::GzEncoder;
 use hindsight::data::cifar100::{self, RECORD};
 use hindsight::data::mini_imagenet::{self, Notice, Size, decode};
 use hindsight::data::resize::resize;
-use hindsight::data::{DataError, ImageSet, md5sum};
+use hindsight::data::{DataError, ImageSet, digits, md5sum};
 use proptest::prelude::*;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -168,6 +168,31 @@ proptest! {
             prop_assert!(part.labels.iter().all(|&label| label < 100));
         }
     }
+}
+
+#[test]
+fn digits_in_colour_are_the_published_ones_each_in_an_ink_of_its_own() {
+    let set = digits::built_in();
+    assert_eq!(set.checksums[0].md5, digits::PUBLISHED);
+    assert_eq!((set.shape, set.classes), ([8, 8, 3], 10));
+    assert_eq!(set.train_labels[..12], [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1]);
+    for (images, labels, each) in
+        [(&set.train_images, &set.train_labels, 140), (&set.test_images, &set.test_labels, 34)]
+    {
+        assert_eq!((images.len(), labels.len()), (10 * each * 8 * 8 * 3, 10 * each));
+        assert!((0..10).all(|digit| labels.iter().filter(|&&label| label == digit).count() == each));
+    }
+    // The first image's third row, and what its ink makes of it: red, as the colour circle begins.
+    let levels = [0, 3, 15, 2, 0, 11, 8, 0].map(|grey: u32| [(grey * 255 + 8) / 16, 0, 0].map(|level| level as u8));
+    assert_eq!(set.train_images[2 * 8 * 3..3 * 8 * 3], *levels.concat());
+    // Whatever the ink, its brightest channel shows the digit as it is.
+    let brightest = set.train_images.chunks(8 * 8 * 3).map(|image| *image.iter().max().unwrap());
+    assert!(brightest.min().unwrap() >= 200);
+    let mean = |channel: usize| {
+        let levels = set.train_images.iter().skip(channel).step_by(3);
+        levels.map(|&level| f64::from(level)).sum::<f64>() / (set.train_images.len() / 3) as f64
+    };
+    assert!([1, 2].iter().all(|&channel| (mean(channel) / mean(0) - 1.0).abs() < 0.02), "{:?}", [0, 1, 2].map(mean));
 }
 
 /// A JPEG of one colour.
