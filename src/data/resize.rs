@@ -12,9 +12,10 @@ struct Taps {
 /// If `pixels` is of another size, or a size is zero.
 pub fn resize(pixels: &[u8], [width, height]: [usize; 2], side: usize) -> Vec<u8> {
     assert_eq!(pixels.len(), 3 * width * height, "an image of {width} x {height} pixels");
-    let pixels: Vec<f32> = pixels.iter().map(|&byte| f32::from(byte)).collect();
     let columns = taps(width, side);
-    let narrow: Vec<f32> = pixels.chunks_exact(3 * width).flat_map(|row| weighed(row, 3, &columns)).collect();
+    // A row at a time: a photograph in numbers of four bytes is large.
+    let narrow = |row: &[u8]| weighed(&row.iter().map(|&byte| f32::from(byte)).collect::<Vec<f32>>(), 3, &columns);
+    let narrow: Vec<f32> = pixels.chunks_exact(3 * width).flat_map(narrow).collect();
     let square = weighed(&narrow, 3 * side, &taps(height, side));
     square.into_iter().map(|value| value.round() as u8).collect()
 }

@@ -6,6 +6,7 @@ use hindsight::data::cifar100::{self, RECORD};
 use hindsight::data::mini_imagenet::{self, Notice, Size, decode};
 use hindsight::data::resize::resize;
 use hindsight::data::{DataError, ImageSet, digits, md5sum};
+use jpeg_encoder::{ColorType, Encoder};
 use proptest::prelude::*;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -197,10 +198,12 @@ fn digits_in_colour_are_the_published_ones_each_in_an_ink_of_its_own() {
 
 /// A JPEG of one colour.
 fn jpeg(width: usize, height: usize, colour: [u8; 3]) -> Vec<u8> {
+    encoded(width, height, &colour, ColorType::Rgb)
+}
+
+fn encoded(width: usize, height: usize, colour: &[u8], kind: ColorType) -> Vec<u8> {
     let mut bytes = vec![];
-    let encoder = jpeg_encoder::Encoder::new(&mut bytes, 100);
-    let pixels = colour.repeat(width * height);
-    encoder.encode(&pixels, width as u16, height as u16, jpeg_encoder::ColorType::Rgb).unwrap();
+    Encoder::new(&mut bytes, 100).encode(&colour.repeat(width * height), width as u16, height as u16, kind).unwrap();
     bytes
 }
 
@@ -320,11 +323,28 @@ fn a_file_that_is_no_whole_jpeg_is_named() {
     assert_eq!(decode(file, &whole).unwrap().len(), 84 * 84 * 3);
 }
 
+#[test]
+fn grey_images_and_those_in_printing_inks_become_red_green_and_blue() {
+    let middle = |colour: &[u8], kind| {
+        let bytes = encoded(84, 84, colour, kind);
+        decode(Path::new("a.jpg"), &bytes).unwrap()[3 * (42 * 84 + 42)..][..3].to_vec()
+    };
+    assert_eq!(middle(&[100], ColorType::Luma), [100, 100, 100]);
+    let red = middle(&[0, 255, 255, 0], ColorType::Cmyk);
+    assert!(red[0] > 250 && red[1] < 5 && red[2] < 5, "{red:?}");
+}
+
 proptest! {
     #[test]
-    fn a_damaged_jpeg_is_refused_or_is_84_pixels_wide(at in any::<prop::sample::Index>(), byte: u8, small in 1..40_usize) {
-        let mut bytes = jpeg(small, small, [90, 20, 30]);
-        *at.get_mut(&mut bytes) = byte;
+    fn a_damaged_jpeg_is_refused_or_is_84_pixels_wide(
+        side in 1..40_usize, progressive: bool, damage: [(prop::sample::Index, u8); 2]
+    ) {
+        let mut bytes = vec![];
+        let mut encoder = Encoder::new(&mut bytes, 90);
+        encoder.set_progressive(progressive);
+        let pixels: Vec<u8> = (0..side * side * 3).map(|i| (i * 37 % 251) as u8).collect();
+        encoder.encode(&pixels, side as u16, side as u16, ColorType::Rgb).unwrap();
+        damage.iter().for_each(|(at, byte)| *at.get_mut(&mut bytes) = *byte);
         if let Ok(image) = decode(Path::new("a.jpg"), &bytes) {
             prop_assert_eq!(image.len(), 84 * 84 * 3);
         }
