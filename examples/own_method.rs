@@ -51,7 +51,7 @@ impl Learner for Work {
 fn an_own_method_learns() {
     let settings = Settings { tasks: 2, images_per_task: 500, test_images: 1000, ..Settings::default() };
     let benchmark = benchmarks::find("permuted-mnist").expect("it is registered");
-    let data = benchmark.data(None).expect("MNIST is built in");
+    let data = benchmark.data().expect("MNIST is built in");
     let mut lab = Lab::new(&Device::Cpu, benchmark, data, &RunSpec::seeds(&settings, &[0, 1]));
     let mut learner = WeightDecay.start(&mut lab);
     for task in 0..settings.tasks {

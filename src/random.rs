@@ -26,6 +26,8 @@ pub enum Stream {
     Noise,
     /// Angles of rotated tasks.
     Angles,
+    /// Which classes a split task has.
+    Classes,
 }
 
 impl Stream {
@@ -39,6 +41,7 @@ impl Stream {
             Self::Anchors => "anchors",
             Self::Noise => "noise",
             Self::Angles => "angles",
+            Self::Classes => "classes",
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The flags of `hindsight run`. Each default is the paper's, and its help says where it is from.
 
+use super::load::DataFolder;
 use super::sizes::SizeArgs;
 use super::{CliError, names};
 use clap::Args;
@@ -124,6 +125,9 @@ pub struct RunArgs {
     /// auto (a hardware GPU, else cpu), gpu, cpu, or an index or part of a name from `hindsight devices`
     #[arg(long, default_value = "auto", help_heading = "Where")]
     pub device: DeviceChoice,
+
+    #[command(flatten)]
+    pub data: DataFolder,
 
     /// The run folder to write [default: runs/<UTC date and time>-<benchmark>]
     #[arg(long, value_name = "DIR", help_heading = "Where")]

@@ -5,6 +5,7 @@ mod counted;
 mod data;
 mod devices;
 mod interrupt;
+mod load;
 mod names;
 mod progress;
 mod report;
@@ -88,6 +89,11 @@ pub enum CliError {
     /// A method whose hyper-parameters the paper does not choose.
     #[error("error: the paper has no grid for '{0}'; set its values by hand, see `hindsight run --help`")]
     NoGrid(&'static str),
+    /// A benchmark that has all its classes in its evaluation tasks.
+    #[error(
+        "error: {0} has no tasks to spare for tuning; take another benchmark, or --leak for its first evaluation tasks"
+    )]
+    NoTuningTasks(&'static str),
     /// No configuration is left to choose.
     #[error("error: every configuration diverged; try smaller learning rates by hand, see `hindsight run --help`")]
     AllDiverged,

@@ -1,6 +1,7 @@
 //! `hindsight reproduce`: the paper's tables and figures, cell by cell.
 
 use super::args::within;
+use super::load::DataFolder;
 use super::progress::Live;
 use super::sizes::SizeArgs;
 use super::{CliError, interrupt, names, print};
@@ -40,6 +41,9 @@ pub struct ReproduceArgs {
     /// auto (a hardware GPU, else cpu), gpu, cpu, or an index or part of a name from `hindsight devices`
     #[arg(long, default_value = "auto")]
     device: DeviceChoice,
+
+    #[command(flatten)]
+    data: DataFolder,
 
     /// Where finished cells are kept and reused, and tables, figures and report.html are written
     #[arg(long, value_name = "DIR", default_value = "reproduction")]
@@ -103,11 +107,11 @@ fn present(args: &ReproduceArgs) -> Result<Vec<&'static dyn Benchmark>, CliError
         if !asked && !args.benchmark.is_empty() {
             continue;
         }
-        match benchmark.data(None) {
+        match args.data.load(benchmark, args.quiet) {
             Ok(_) => found.push(benchmark),
-            Err(error) if asked => return Err(CliError::Data(error)),
+            Err(error) if asked => return Err(error),
             Err(_) if args.quiet => {}
-            Err(error) => eprintln!("{} is left out: {error}", benchmark.title()),
+            Err(error) => eprintln!("{} is left out ({error})", benchmark.title()),
         }
     }
     Ok(found)

@@ -32,7 +32,7 @@ pub fn run(args: &RunArgs) -> Result<(), CliError> {
     refuse_repeated_method(args);
     refuse_untrainable(args);
     let started = SystemTime::now();
-    let data = args.benchmark().data(None).map_err(CliError::Data)?;
+    let data = args.data.load(args.benchmark(), args.quiet)?;
     let folder = match &args.out {
         Some(path) => RunFolder::create(path, args.overwrite)?,
         None => RunFolder::default_for(args.benchmark, started),

@@ -1,11 +1,12 @@
 //! `hindsight tune`: a method's grid on the tuning tasks, chunk by chunk.
 
 use super::args::{count, within};
+use super::load::DataFolder;
 use super::progress::Live;
 use super::sizes::ImageArgs;
 use super::{CliError, interrupt, names, print};
 use clap::Args;
-use hindsight::data::benchmarks;
+use hindsight::data::benchmarks::{self, Benchmark};
 use hindsight::data::stream::TUNING_TASKS;
 use hindsight::device::{self, Device, DeviceChoice};
 use hindsight::experiment::{self, Experiment, ExperimentError, RunRecord};
@@ -50,6 +51,9 @@ pub struct TuneArgs {
     #[arg(long, default_value = "auto")]
     device: DeviceChoice,
 
+    #[command(flatten)]
+    data: DataFolder,
+
     /// Where finished chunks are kept and reused, and the choice is written [default: tuned/<benchmark>-<method>]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -60,7 +64,12 @@ pub struct TuneArgs {
 }
 
 pub fn run(args: &TuneArgs) -> Result<(), CliError> {
-    let plan = plan(args);
+    let benchmark = benchmarks::find(args.benchmark).expect("the command line lets only registered ones pass");
+    if !benchmark.has_tuning_tasks() && !args.leak {
+        return Err(CliError::NoTuningTasks(benchmark.title()));
+    }
+    args.data.load(benchmark, args.quiet)?;
+    let plan = plan(args, benchmark);
     if plan.configurations.len() == 1 {
         return Err(CliError::NoGrid(args.method));
     }
@@ -92,9 +101,8 @@ pub fn run(args: &TuneArgs) -> Result<(), CliError> {
     print(&describe(&tuned, &out))
 }
 
-fn plan(args: &TuneArgs) -> Plan {
+fn plan(args: &TuneArgs, benchmark: &'static dyn Benchmark) -> Plan {
     let method = methods::find(args.method).expect("the command line lets only registered ones pass");
-    let benchmark = benchmarks::find(args.benchmark).expect("the command line lets only registered ones pass");
     let settings = Settings {
         task_set: if args.leak { TaskSet::Evaluation } else { TaskSet::Tuning },
         tasks: TUNING_TASKS,

@@ -1,11 +1,13 @@
 //! The registry of benchmarks.
 
 use super::image_set::ImageSet;
+use super::mini_imagenet::{self, Progress};
 use super::permuted_mnist::PermutedMnist;
 use super::rotated_mnist::RotatedMnist;
+use super::split::{Prepared, Split};
 use super::stream::{HELD_OUT, Preparation, TaskPlan};
-use super::{DataError, mnist};
-use crate::nn::{Mlp, Model};
+use super::{DataError, cifar100, digits, mnist};
+use crate::nn::{Mlp, Model, ResNet};
 use crate::settings::Settings;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -38,18 +40,30 @@ pub trait Benchmark: Sync {
         mnist::CLASSES
     }
 
+    /// Whether it has tasks for choosing hyper-parameters.
+    fn has_tuning_tasks(&self) -> bool {
+        true
+    }
+
     /// A seed's tasks, in order: those of `settings.task_set`.
     ///
     /// # Panics
     /// If a task asks for more images than there are to draw from.
     fn stream(&self, data: &ImageSet, settings: &Settings, seed: u64) -> Vec<TaskPlan>;
 
-    /// The images and labels. They are read once, and kept: looked for in `folder`, where the first call gives one, else
-    /// where data sets are kept.
+    /// The images and labels. They are read once, and kept.
     ///
     /// # Errors
     /// If they are not there, or damaged.
-    fn data(&self, _folder: Option<&Path>) -> Result<&'static ImageSet, DataError> {
+    fn data(&'static self) -> Result<&'static ImageSet, DataError> {
+        self.load(None, &|_| {})
+    }
+
+    /// The same, looked for in `folder` first, then where data sets are kept; says how it goes where that takes long.
+    ///
+    /// # Errors
+    /// If they are not there, or damaged.
+    fn load(&'static self, _folder: Option<&Path>, _progress: Progress<'_>) -> Result<&'static ImageSet, DataError> {
         static DATA: OnceLock<ImageSet> = OnceLock::new();
         Ok(DATA.get_or_init(mnist::built_in))
     }
@@ -84,9 +98,66 @@ pub fn checksums(data: &ImageSet) -> BTreeMap<String, String> {
     data.checksums.iter().map(|c| (c.file.to_string(), format!("md5:{}", c.md5))).collect()
 }
 
+/// Split CIFAR-100, as the paper has it.
+static SPLIT_CIFAR100: Split = Split {
+    name: "split-cifar100",
+    title: "Split CIFAR-100",
+    summary: "five of 100 classes a task, 32 x 32 in colour, by a residual network",
+    image: [32, 32, 3],
+    filters: &ResNet::SMALL,
+    classes: 100,
+    task_classes: 5,
+    tuning_classes: 15,
+    per_class: [500, 100],
+    prepared: Prepared::LessMeanImage,
+    lambda: 1.0,
+    candidates: 50,
+    read: |folder, _| cifar100::load(folder),
+    kept: OnceLock::new(),
+};
+
+/// Split miniImageNet, as the paper has it.
+static SPLIT_MINI_IMAGENET: Split = Split {
+    name: "split-mini-imagenet",
+    title: "Split miniImageNet",
+    summary: "five of 100 classes a task, 84 x 84 in colour, by a residual network",
+    image: [84, 84, 3],
+    filters: &ResNet::SMALL,
+    classes: 100,
+    task_classes: 5,
+    tuning_classes: 15,
+    per_class: [500, 100],
+    // ImageNet's own, of all its images.
+    prepared: Prepared::Scaled { mean: [0.485, 0.456, 0.406], deviation: [0.229, 0.224, 0.225] },
+    lambda: 0.3,
+    candidates: 25,
+    read: mini_imagenet::load,
+    kept: OnceLock::new(),
+};
+
+/// The same in small, with what is part of the program.
+static SPLIT_DIGITS: Split = Split {
+    name: "split-digits",
+    title: "Split Digits",
+    summary: "two of ten digits a task, 8 x 8 in colour, by a residual network: a minute, and nothing to fetch",
+    image: [digits::SIDE, digits::SIDE, 3],
+    filters: &ResNet::SMALL,
+    classes: digits::CLASSES,
+    task_classes: 2,
+    tuning_classes: 0,
+    per_class: [digits::TRAIN_PER_CLASS, digits::TEST_PER_CLASS],
+    prepared: Prepared::LessMeanImage,
+    lambda: 1.0,
+    candidates: 50,
+    read: |_, _| Ok(digits::built_in()),
+    kept: OnceLock::new(),
+};
+
 /// All benchmarks.
 pub fn registry() -> &'static [&'static dyn Benchmark] {
-    &[&PermutedMnist, &RotatedMnist]
+    static ALL: [&dyn Benchmark; 5] =
+        [&PermutedMnist, &RotatedMnist, &SPLIT_CIFAR100, &SPLIT_MINI_IMAGENET, &SPLIT_DIGITS];
+    &ALL
 }
 
 /// The benchmark of that name.

@@ -16,6 +16,7 @@ pub mod mnist;
 pub mod permuted_mnist;
 pub mod resize;
 pub mod rotated_mnist;
+pub mod split;
 pub mod stream;
 
 use std::path::{Path, PathBuf};

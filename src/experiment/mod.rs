@@ -86,7 +86,7 @@ pub fn run(
     if !method.trains(&benchmark.model()) {
         return Err(ExperimentError::Untrainable { method: method.title().into(), benchmark: benchmark.title() });
     }
-    let data = benchmark.data(None)?;
+    let data = benchmark.data()?;
     let lab = |runs: &[RunSpec]| Lab::new(device, benchmark, data, runs);
     let mut oracle = None;
     if experiment.runs[0].settings.anchors == AnchorKind::Oracle && method.name() == "hal" {

@@ -45,9 +45,12 @@ struct Block {
 }
 
 impl ResNet {
-    /// ResNet-S as the paper has it: 20, 40, 80 and 160 filters, two blocks a stage.
+    /// Filters of each stage of the paper's network, ResNet-S, which has two blocks a stage.
+    pub const SMALL: [usize; 4] = [20, 40, 80, 160];
+
+    /// ResNet-S.
     pub fn small(image: [usize; 3], classes: usize) -> ResNet {
-        ResNet { image, filters: vec![20, 40, 80, 160], blocks: 2, classes }
+        ResNet { image, filters: ResNet::SMALL.to_vec(), blocks: 2, classes }
     }
 
     /// Length of the features phi.

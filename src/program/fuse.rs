@@ -33,8 +33,8 @@ pub(super) fn chains(nodes: &[Node], roots: &[usize]) -> Vec<Chain> {
         let fusion = Fusion::new(nodes, roots, &stored_by_force);
         match fusion.chains() {
             Ok(chains) => return chains,
-            Err(too_many) => stored_by_force.insert(too_many),
-        };
+            Err(too_many) => stored_by_force.extend(too_many),
+        }
     }
 }
 
@@ -115,15 +115,22 @@ impl<'a> Fusion<'a> {
         self.is_heavy(id) && !self.stored[id] && self.read_by[id] == BTreeSet::from([root])
     }
 
-    fn chains(&self) -> Result<Vec<Chain>, usize> {
-        let mut chains = BTreeMap::new();
-        let mut hosted = BTreeSet::new();
+    /// The chains; or, where some would read too much, a node of each to store.
+    fn chains(&self) -> Result<Vec<Chain>, Vec<usize>> {
+        let (mut chains, mut hosted, mut too_many) = (BTreeMap::new(), BTreeSet::new(), vec![]);
         for id in (0..self.nodes.len()).filter(|&id| self.live[id]) {
             if self.nodes[id].op.is_elementwise() && self.stored[id] {
-                let chain = self.chain(id)?;
-                hosted.extend(chain.host);
-                chains.insert(id, chain);
+                match self.chain(id) {
+                    Ok(chain) => {
+                        hosted.extend(chain.host);
+                        chains.insert(id, chain);
+                    }
+                    Err(node) => too_many.push(node),
+                }
             }
+        }
+        if !too_many.is_empty() {
+            return Err(too_many);
         }
         for id in (0..self.nodes.len()).filter(|&id| self.live[id] && self.is_heavy(id) && !hosted.contains(&id)) {
             chains.insert(id, Chain { node: id, host: Some(id), epilogue: Epilogue::default(), extras: vec![] });

@@ -162,7 +162,10 @@ impl Planner<'_> {
         for &(to, node) in assignments {
             let (holder, at) = self.holder(node);
             let whole = at == 0 && self.nodes[holder].elements() == self.nodes[node].elements();
-            if whole && self.can_write_early(holder, to) {
+            // What goes to two places of a buffer is copied to both: no launch reads the buffer that it writes.
+            let here = |other: &&(View, usize)| other.0.buffer == to.buffer && self.holder(other.1).0 == holder;
+            let once = assignments.iter().filter(here).count() == 1;
+            if whole && once && self.can_write_early(holder, to) {
                 self.assigned.insert(holder, to);
             } else {
                 late.push((to, node));

@@ -27,7 +27,7 @@ impl AnchorPicture {
     pub fn of(cell: &Cell, run: &FinishedRun) -> Option<AnchorPicture> {
         let anchors = run.anchors.as_ref()?;
         let benchmark = benchmarks::find(&cell.benchmark)?;
-        let data = benchmark.data(None).ok()?;
+        let data = benchmark.data().ok()?;
         let plan = benchmark.stream(data, &cell.settings, cell.seeds[0]).pop()?;
         let shown = |&image: &u32| {
             let image = &data.train_images[image as usize * data.pixels()..][..data.pixels()];

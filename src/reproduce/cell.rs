@@ -136,7 +136,7 @@ impl Cells {
     /// If its folder cannot be written.
     pub fn keep(&self, cell: &Cell, runs: &[FinishedRun], started: SystemTime) -> Result<(), FolderError> {
         let benchmark = benchmarks::find(&cell.benchmark).expect("a cell's benchmark is registered");
-        let data = benchmark.data(None).expect("the cell was computed from it");
+        let data = benchmark.data().expect("the cell was computed from it");
         let manifest = Manifest {
             version: env!("CARGO_PKG_VERSION").into(),
             command: cell.command().split(' ').map(String::from).collect(),

@@ -3,7 +3,7 @@
 use super::Cell;
 use crate::data::benchmarks;
 use crate::methods::{self, Method};
-use crate::report::paper::sensitivity_values;
+use crate::report::paper::{self, SENSITIVITY_BENCHMARKS, sensitivity_values};
 use crate::settings::{AnchorKind, Knob, Settings, Sizes};
 use std::collections::BTreeMap;
 
@@ -59,7 +59,7 @@ pub struct Entry {
 }
 
 /// Methods with an episodic memory, as Tables 5 and 6 and Figure 1 compare them.
-const WITH_MEMORY: [&str; 5] = ["vcl-random", "agem", "mer", "er", "hal"];
+const WITH_MEMORY: [&str; 6] = ["vcl-random", "icarl", "agem", "mer", "er", "hal"];
 const PERMUTED: &str = "permuted-mnist";
 
 impl Target {
@@ -106,34 +106,41 @@ impl Target {
         let entry = |method: &str, label: String, x: f64, change: &dyn Fn(&mut Settings)| {
             let method = methods::find(method)?;
             let wanted = selection.only.is_empty() || selection.only.iter().any(|name| name == method.name());
-            wanted.then(|| Entry { label, x, cell: selection.cell(benchmark, method, change) })
+            let model = benchmarks::find(benchmark)?.model();
+            (wanted && method.trains(&model)).then(|| Entry {
+                label,
+                x,
+                cell: selection.cell(benchmark, method, change),
+            })
         };
         let plain = |method: &str, m: usize| {
             let title = methods::find(method)?.title();
             entry(method, title.into(), m as f64, &|s| s.memory_per_class = m)
         };
-        let with_memory = |method: &str, m: usize| {
+        let of_memory = |(method, m): (&str, usize)| {
             let title = methods::find(method).map_or(method, |m| m.title());
             entry(method, format!("{title}, {m} a class and task"), m as f64, &|s| s.memory_per_class = m)
         };
         let hal_with = |label: &str, anchors: AnchorKind| entry("hal", label.into(), 0.0, &|s| s.anchors = anchors);
+        let larger: Vec<&str> =
+            WITH_MEMORY.into_iter().filter(|method| paper::row(benchmark, method, 3).is_some()).collect();
         let found: Vec<Option<Entry>> = match self {
             Target::Table1 | Target::Figure4 => methods::registry().iter().map(|m| plain(m.name(), 1)).collect(),
-            Target::Table2 if benchmark == PERMUTED => vec![
+            Target::Table2 if paper::row(benchmark, "er", 2).is_some() => vec![
                 plain("er", 1),
                 entry("er", "ER-Ring, 2 |M|".into(), 2.0, &|s| s.memory_per_class = 2),
                 plain("hal", 1),
             ],
-            Target::Table3 if benchmark == PERMUTED => {
+            Target::Table3 if paper::anchors_row(benchmark, AnchorKind::Oracle).is_some() => {
                 vec![hal_with("HAL", AnchorKind::Learned), hal_with("HAL, oracle anchors", AnchorKind::Oracle)]
             }
             Target::Table4 => {
                 vec![hal_with("HAL", AnchorKind::Learned), hal_with("HAL, real anchors", AnchorKind::Real)]
             }
             Target::Table5 | Target::Table6 => {
-                [3, 5].into_iter().flat_map(|m| WITH_MEMORY.map(|method| with_memory(method, m))).collect()
+                [3, 5].into_iter().flat_map(|m| larger.iter().map(move |method| (*method, m))).map(of_memory).collect()
             }
-            Target::Table7 if benchmark == PERMUTED => {
+            Target::Table7 if SENSITIVITY_BENCHMARKS.contains(&benchmark) => {
                 let moved = |knob: Knob, value: f64| {
                     entry("hal", format!("HAL, {knob} {value}"), value, &|s| s.set(knob, value))
                 };
@@ -148,7 +155,9 @@ impl Target {
             Target::Figure3 => {
                 methods::registry().iter().filter(|m| m.name() != "multitask").map(|m| plain(m.name(), 1)).collect()
             }
-            Target::Figure1 => WITH_MEMORY.iter().flat_map(|method| (1..=5).map(|m| with_memory(method, m))).collect(),
+            Target::Figure1 => {
+                larger.iter().flat_map(|method| (1..=5).map(move |m| (*method, m))).map(of_memory).collect()
+            }
             Target::Table2 | Target::Table3 | Target::Table7 | Target::Figure2 => vec![],
         };
         found.into_iter().flatten().collect()

@@ -37,7 +37,7 @@ fn complains(bytes: &[u8], parts: &[&str]) {
 
 fn plans(benchmark: &str, settings: &Settings, seed: u64) -> Vec<TaskPlan> {
     let benchmark = benchmarks::find(benchmark).unwrap();
-    benchmark.stream(benchmark.data(None).unwrap(), settings, seed)
+    benchmark.stream(benchmark.data().unwrap(), settings, seed)
 }
 
 fn sized(tasks: usize, images_per_task: usize, task_set: TaskSet) -> Settings {
@@ -276,7 +276,7 @@ fn turned(image: &[u8], degrees: f64) -> Vec<u8> {
 
 #[test]
 fn rotated_tasks_show_what_the_definition_of_a_rotation_shows() {
-    let data = benchmarks::find("rotated-mnist").unwrap().data(None).unwrap();
+    let data = benchmarks::find("rotated-mnist").unwrap().data().unwrap();
     for plan in plans("rotated-mnist", &sized(20, 10, TaskSet::Evaluation), 3) {
         let degrees = plan.about["degrees"].as_f64().unwrap();
         for &image in &plan.images {

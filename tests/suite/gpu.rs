@@ -44,8 +44,8 @@ pub fn lab(device: &Device, settings: &Settings, seeds: &[u64]) -> Lab {
     lab_on(permuted(), device, settings, seeds)
 }
 
-pub fn lab_on(benchmark: &dyn Benchmark, device: &Device, settings: &Settings, seeds: &[u64]) -> Lab {
-    Lab::new(device, benchmark, benchmark.data(None).unwrap(), &RunSpec::seeds(settings, seeds))
+pub fn lab_on(benchmark: &'static dyn Benchmark, device: &Device, settings: &Settings, seeds: &[u64]) -> Lab {
+    Lab::new(device, benchmark, benchmark.data().unwrap(), &RunSpec::seeds(settings, seeds))
 }
 
 #[test]

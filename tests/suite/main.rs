@@ -19,6 +19,7 @@ mod report; // tables, run folders, results.json
 mod reproduce; // the paper's tables and figures, cell by cell
 mod resnet; // batch normalisation, the residual network and its gradients
 mod runs; // runs side by side
+mod split; // split benchmarks, and every method on a residual network
 mod summary; // any run folders on one page
 mod tune; // grids on tuning tasks
 

@@ -118,12 +118,13 @@ fn a_whole_may_have_a_part_twice_and_parts_computed_from_one_another() {
 #[test]
 fn parts_of_a_state_may_be_computed_from_one_another() {
     let mut session = Session::new(&Device::Oracle, 1);
-    let (state, x) = (session.state("state", &[4]), session.state("x", &[2]));
+    let (state, x) = (session.state("state", &[8]), session.state("x", &[2]));
     session.write(&x, 0, &[1.5, -2.0]);
     let tape = Tape::new();
     let twice = tape.load(&x) * 2.0;
-    tape.assign(&state, tape.join(&[twice, twice.squared() + 1.0]));
+    let thrice = tape.load(&x) * 3.0;
+    tape.assign(&state, tape.join(&[twice, twice.squared() + 1.0, thrice, thrice]));
     let program = session.compile(&tape);
     session.run(&program, 0..1);
-    assert_eq!(session.read(&state).remove(0), [3.0, -4.0, 10.0, 17.0]);
+    assert_eq!(session.read(&state).remove(0), [3.0, -4.0, 10.0, 17.0, 4.5, -6.0, 4.5, -6.0]);
 }

@@ -20,17 +20,17 @@ pub struct World {
 
 impl World {
     pub fn new(settings: &Settings, seed: u64) -> World {
-        World { plans: permuted().stream(permuted().data(None).unwrap(), settings, seed) }
+        World { plans: permuted().stream(permuted().data().unwrap(), settings, seed) }
     }
 
     pub fn examples(&self, task: usize) -> Vec<Example> {
-        let labels = &permuted().data(None).unwrap().train_labels;
+        let labels = &permuted().data().unwrap().train_labels;
         let example = |&image: &u32| Example { image, label: labels[image as usize], task: task as u32 };
         self.plans[task].images.iter().map(example).collect()
     }
 
     pub fn pixels(&self, example: Example) -> Vector {
-        let images = &permuted().data(None).unwrap().train_images;
+        let images = &permuted().data().unwrap().train_images;
         let image = &images[example.image as usize * 784..][..784];
         let shown = |&p: &u32| if p == BLANK { 0.0 } else { f64::from(image[p as usize]) / 255.0 };
         self.plans[example.task as usize].map.iter().map(shown).collect()
