@@ -23,6 +23,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
             total += exp(x[first + c] - largest);
         }
         let own = x[first + label[base(2u, group.z) + row]];
-        out[base(0u, group.z) + row] = epilogue(largest + log(total) - own, row, group.z);
+        out[base(0u, group.z) + row] = epilogue(log(total) - (own - largest), row, group.z);
     }
 }

@@ -39,7 +39,8 @@ impl Twin for CrossEntropy {
     fn compute<F: Float>(&self, out: &mut [F], inputs: &[Input<'_, F>]) {
         let (x, labels) = (inputs[0].float(), inputs[1].index());
         for ((out, x), &label) in out.iter_mut().zip(x.chunks_exact(self.classes)).zip(labels).take(self.rows) {
-            *out = log_sum_exp(x) - x[label as usize];
+            let (largest, rest) = log_sum_exp(x);
+            *out = rest - (x[label as usize] - largest);
         }
     }
 }

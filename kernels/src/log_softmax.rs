@@ -13,10 +13,11 @@ pub struct LogSoftmax {
     pub classes: usize,
 }
 
-/// `ln Σ exp(x)` of one row, safe for large entries.
-pub(crate) fn log_sum_exp<F: Float>(row: &[F]) -> F {
+/// `ln Σ exp(x)` of one row, in two parts: the largest entry, and what the sum adds to it. Added up, the second would
+/// be rounded to the step of the first.
+pub(crate) fn log_sum_exp<F: Float>(row: &[F]) -> (F, F) {
     let max = row.iter().fold(row[0], |m, &x| if x > m { x } else { m });
-    max + row.iter().fold(F::ZERO, |s, &x| s + (x - max).exp()).ln()
+    (max, row.iter().fold(F::ZERO, |s, &x| s + (x - max).exp()).ln())
 }
 
 impl Describe for LogSoftmax {
@@ -44,8 +45,8 @@ impl Twin for LogSoftmax {
     fn compute<F: Float>(&self, out: &mut [F], inputs: &[Input<'_, F>]) {
         let x = inputs[0].float();
         for (out, x) in out.chunks_exact_mut(self.classes).zip(x.chunks_exact(self.classes)) {
-            let total = log_sum_exp(x);
-            out.iter_mut().zip(x).for_each(|(o, &x)| *o = x - total);
+            let (largest, rest) = log_sum_exp(x);
+            out.iter_mut().zip(x).for_each(|(o, &x)| *o = x - largest - rest);
         }
     }
 }

@@ -205,6 +205,40 @@ fn row_kernels_equal_oracle() {
     }
 }
 
+/// A constant added to all logits changes nothing, though it leaves single precision few digits for their sum.
+#[test]
+fn log_softmax_and_cross_entropy_keep_their_digits_at_large_logits() {
+    let outcome = |device: &Device, first: f64| {
+        let mut store = Store::new(device, 1);
+        let mut buffer =
+            |kind, elements| store.allocate(BufferInfo { name: "logits".into(), kind, elements, shared: false });
+        let [x, labels] = [buffer(Kind::Float, 4), buffer(Kind::Index, 1)];
+        let [logs, loss] = [buffer(Kind::Float, 4), buffer(Kind::Float, 1)];
+        store.write(x, 0, 0, &[0.0, 1.0, 2.0, 3.0].map(|logit| first + logit));
+        store.write_index(labels, 0, 0, &[1]);
+        let view = |id| View::whole(BufferId::Stored(id));
+        let launch = |kernel: Arc<dyn Kernel>, inputs, output| Launch {
+            kernel,
+            epilogue: Epilogue { instructions: vec![Instruction::Value], extras: vec![] },
+            inputs,
+            output: view(output),
+        };
+        let launches = vec![
+            launch(Arc::new(LogSoftmax { rows: 1, classes: 4 }), vec![view(x)], logs),
+            launch(Arc::new(CrossEntropy { rows: 1, classes: 4 }), vec![view(x), view(labels)], loss),
+        ];
+        let executable = Executable::new(device, &store, launches, vec![]);
+        executable.run(&mut store, 0..1, Order::Sequential);
+        [store.read(logs).remove(0), store.read(loss).remove(0)].concat()
+    };
+    let wanted = outcome(&Device::Oracle, 0.0);
+    for device in [Some(Device::Cpu), adapter()].into_iter().flatten() {
+        let found = outcome(&device, 10_000.0);
+        let near = wanted.iter().zip(&found).all(|(a, b)| (a - b).abs() < 1e-5);
+        assert!(near, "{}: {found:?}, wanted: {wanted:?}", device.adapter_name());
+    }
+}
+
 #[test]
 fn noise_equals_oracle() {
     for elements in [1, 6, 257, 300_000] {
