@@ -14,15 +14,19 @@ use std::sync::OnceLock;
 /// The adapter, software included; `None` (and a word about it) where there is none.
 pub fn adapter() -> Option<Device> {
     static DEVICE: OnceLock<Option<Device>> = OnceLock::new();
-    let open = || match Device::open(&DeviceChoice::Gpu) {
+    DEVICE.get_or_init(own_adapter).clone()
+}
+
+/// The adapter, opened for the caller alone: what has many shaders to compile doesn't queue with other tests then.
+pub fn own_adapter() -> Option<Device> {
+    match Device::open(&DeviceChoice::Gpu) {
         Ok(device) => Some(device),
         Err(error) if std::env::var_os("HINDSIGHT_REQUIRE_GPU").is_some() => panic!("{error}"),
         Err(error) => {
             eprintln!("skipped: {error}");
             None
         }
-    };
-    DEVICE.get_or_init(open).clone()
+    }
 }
 
 pub fn small() -> Settings {
