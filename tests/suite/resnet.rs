@@ -124,3 +124,43 @@ fn hals_whole_objective_on_the_network_matches_finite_differences_to_second_orde
     })
     .unwrap();
 }
+
+#[test]
+fn hals_gradient_on_the_network_is_the_one_that_another_framework_finds() {
+    // Written by `python benches/peers/resnet_torch.py --golden`.
+    let golden: serde_json::Value = serde_json::from_str(include_str!("../golden/resnet-hal.json")).unwrap();
+    let model = tiny();
+    let n = model.parameters();
+    let mut session = Session::new(&Device::Oracle, 1);
+    let mut input = |shape: &[usize], values: &[f64]| {
+        let stored = session.state("input", shape);
+        session.write(&stored, 0, values);
+        stored
+    };
+    let theta = input(&[n], &numbers(n, 0.2));
+    let (images, anchors) = (input(&[3, 40], &numbers(120, 0.5)), input(&[2, 40], &numbers(80, 3.1)));
+    let (weights, found) = (input(&[2], &[0.5, 0.3]), input(&[n + 1], &vec![0.0; n + 1]));
+    let labels = session.indices("labels", 1, &[3]);
+    session.write_index(&labels, 0, &[1, 0, 2]);
+    let tape = Tape::new();
+    let at = tape.load(&theta);
+    let logits = |theta, x: &_, rows: usize| {
+        let shares = tape.constant(1.0 / rows as f64, &[rows]);
+        model.forward(theta, tape.load(x), Statistics::Batch { shares }).logits
+    };
+    let loss = logits(at, &images, 3).cross_entropy(tape.load(&labels)).mean(0);
+    let anchoring = Anchoring { weights: tape.load(&weights), lambda: tape.constant(0.7, &[]), first_order: false };
+    let total = objective(|theta| logits(theta, &anchors, 2), at, loss, tape.constant(0.1, &[]), &anchoring);
+    tape.assign(&found, tape.join(&[total, tape.grad(total, at)]));
+    let program = session.compile(&tape);
+    session.run(&program, 0..1);
+    let found = session.read(&found).remove(0);
+    let number = |value: &serde_json::Value| value.as_f64().unwrap();
+    let expected: Vec<f64> =
+        std::iter::once(&golden["objective"]).chain(golden["gradient"].as_array().unwrap()).map(number).collect();
+    assert_eq!(expected.len(), n + 1);
+    for (i, (a, b)) in expected.iter().zip(&found).enumerate() {
+        // Both are double precision; E x² − μ² loses a few digits more than a two-pass variance.
+        assert!((a - b).abs() < 1e-9 * (1.0 + a.abs()), "element {i}: {b}, and the other says {a}");
+    }
+}
