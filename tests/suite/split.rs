@@ -15,22 +15,28 @@ const SIDE: usize = 5;
 const PIXELS: usize = SIDE * SIDE * 3;
 
 /// Fourteen classes, of which six are for tuning; a class's images are its colour, and noise.
-static COLOURS: Split = Split {
-    name: "colours",
-    title: "Colours",
-    summary: "made up",
-    image: [SIDE, SIDE, 3],
-    filters: &[3, 4],
-    classes: CLASSES,
-    task_classes: 2,
-    tuning_classes: 6,
-    per_class: [20, 6],
-    prepared: Prepared::LessMeanImage,
-    lambda: 1.0,
-    candidates: 6,
-    read: |_, _| Ok(colours()),
-    kept: OnceLock::new(),
-};
+static COLOURS: Split = made_up(&[3, 4]);
+/// The same for a network whose layers are alike: a software adapter compiles each shader for seconds.
+static COLOURS_IN_ONE_STAGE: Split = made_up(&[3]);
+
+const fn made_up(filters: &'static [usize]) -> Split {
+    Split {
+        name: "colours",
+        title: "Colours",
+        summary: "made up",
+        image: [SIDE, SIDE, 3],
+        filters,
+        classes: CLASSES,
+        task_classes: 2,
+        tuning_classes: 6,
+        per_class: [20, 6],
+        prepared: Prepared::LessMeanImage,
+        lambda: 1.0,
+        candidates: 6,
+        read: |_, _| Ok(colours()),
+        kept: OnceLock::new(),
+    }
+}
 
 fn colours() -> ImageSet {
     let part = |per_class: usize, salt: usize| {
@@ -166,9 +172,12 @@ fn a_loss_has_no_gradient_for_classes_of_other_tasks() {
 
 /// The parameters and averages of each run after all tasks.
 fn trained(method: &str, device: &Device, settings: &Settings, seeds: &[u64]) -> Vec<Vec<f64>> {
-    let mut lab = lab(device, settings, seeds);
+    trained_in(lab(device, settings, seeds), method)
+}
+
+fn trained_in(mut lab: Lab, method: &str) -> Vec<Vec<f64>> {
     let mut learner = methods::find(method).unwrap().start(&mut lab);
-    for task in 0..settings.tasks {
+    for task in 0..lab.settings.tasks {
         learner.learn(&mut lab, task);
         assert!(learner.test(&mut lab, task).iter().flatten().all(|accuracy| (0.0..=1.0).contains(accuracy)));
     }
@@ -227,9 +236,10 @@ fn run_two_of_three_equals_run_two_alone_on_a_residual_network() {
 fn an_adapter_trains_a_residual_network_as_the_cpu_does() {
     let Some(gpu) = adapter() else { return };
     let settings = Settings { tasks: 2, images_per_task: 20, lambda: 0.1, ..settings() };
-    let [a, b] = [&Device::Cpu, &gpu].map(|device| trained("hal", device, &settings, &[5]).remove(0));
+    let [a, b] = [&Device::Cpu, &gpu]
+        .map(|device| trained_in(lab_on(&COLOURS_IN_ONE_STAGE, device, &settings, &[5]), "er").remove(0));
     let distance = a.iter().zip(&b).map(|(a, b)| (a - b).powi(2)).sum::<f64>().sqrt();
     let length = a.iter().map(|a| a * a).sum::<f64>().sqrt();
-    // Four steps, of which two have a second-order term, amplify single-precision rounding.
-    assert!(distance < 1e-3 * length, "off by {distance} of {length}");
+    // Four steps amplify single-precision rounding. (HAL's shaders take minutes to compile on a software adapter.)
+    assert!(distance < 1e-4 * length, "off by {distance} of {length}");
 }
