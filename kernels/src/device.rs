@@ -12,6 +12,17 @@ pub enum Device {
     Oracle,
     /// An adapter through wgpu.
     Gpu(Arc<Gpu>),
+    /// Nowhere: programs are compiled, and neither they nor their buffers come to be. To see what they would take.
+    Dry,
+}
+
+/// How much fits on a device, where that is known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Room {
+    /// Bytes in all.
+    pub memory: Option<u64>,
+    /// Bytes of one buffer, of all runs.
+    pub buffer: Option<u64>,
 }
 
 /// What a user asked for.
@@ -110,6 +121,21 @@ impl Device {
         }
     }
 
+    /// How much fits on it.
+    pub fn room(&self) -> Room {
+        match self {
+            Device::Cpu | Device::Oracle => {
+                let mut system = sysinfo::System::new();
+                system.refresh_memory();
+                // 0 where the system does not tell.
+                Room { memory: Some(system.available_memory()).filter(|bytes| *bytes > 0), buffer: None }
+            }
+            // An adapter tells what one buffer may be, and nobody what all may.
+            Device::Gpu(gpu) => Room { memory: None, buffer: Some(gpu.largest_buffer()) },
+            Device::Dry => Room::default(),
+        }
+    }
+
     /// All adapters of this machine.
     pub fn list() -> Vec<AdapterSummary> {
         crate::gpu::summaries()
@@ -120,6 +146,7 @@ impl Device {
         match self {
             Device::Cpu => "cpu".into(),
             Device::Oracle => "cpu, double precision".into(),
+            Device::Dry => "nowhere".into(),
             Device::Gpu(gpu) => gpu.traits().name.clone(),
         }
     }

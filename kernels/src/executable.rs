@@ -26,6 +26,7 @@ enum Backend {
     F32(CpuProgram<f32>),
     F64(CpuProgram<f64>),
     Gpu(GpuProgram),
+    Dry,
 }
 
 impl Executable {
@@ -37,6 +38,7 @@ impl Executable {
             (Device::Gpu(gpu), Memory::Gpu(memory)) => {
                 Backend::Gpu(GpuProgram::new(gpu, store, memory, &launches, &temporaries))
             }
+            (Device::Dry, Memory::Dry) => Backend::Dry,
             _ => panic!("the store belongs to another device"),
         };
         Executable { launches, program }
@@ -61,6 +63,7 @@ impl Executable {
             (Backend::F32(p), Memory::F32(m)) => run_cpu(p, m, steps, order),
             (Backend::F64(p), Memory::F64(m)) => run_cpu(p, m, steps, order),
             (Backend::Gpu(p), Memory::Gpu(_)) => p.run(steps),
+            (Backend::Dry, Memory::Dry) => {}
             _ => panic!("the store belongs to another device"),
         }
     }

@@ -129,6 +129,12 @@ pub(crate) fn summaries() -> Vec<AdapterSummary> {
 }
 
 impl Gpu {
+    /// Bytes that a buffer may have to be bound whole.
+    pub(crate) fn largest_buffer(&self) -> u64 {
+        let limits = self.device.limits();
+        limits.max_buffer_size.min(limits.max_storage_buffer_binding_size.into())
+    }
+
     /// Opens adapter number `index` of [`summaries`].
     pub(crate) fn open(index: usize) -> Result<Gpu, DeviceError> {
         let adapters = adapters();

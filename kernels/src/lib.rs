@@ -38,7 +38,7 @@ pub use bytes::Bytes;
 pub use conv::{Conv, ConvPart, Window};
 pub use count_correct::CountCorrect;
 pub use cross_entropy::CrossEntropy;
-pub use device::{AdapterSummary, Device, DeviceChoice, DeviceError};
+pub use device::{AdapterSummary, Device, DeviceChoice, DeviceError, Room};
 pub use executable::{Executable, Order};
 pub use expr::{Access, Binary, Epilogue, Instruction, Unary};
 pub use float::Float;

@@ -40,6 +40,7 @@ pub(crate) enum Memory {
     F32(HostMemory<f32>),
     F64(HostMemory<f64>),
     Gpu(GpuMemory),
+    Dry,
 }
 
 /// One buffer on the CPU.
@@ -100,6 +101,7 @@ impl Store {
             Device::Cpu => Memory::F32(HostMemory { shared: vec![], runs: (0..runs).map(|_| vec![]).collect() }),
             Device::Oracle => Memory::F64(HostMemory { shared: vec![], runs: (0..runs).map(|_| vec![]).collect() }),
             Device::Gpu(gpu) => Memory::Gpu(GpuMemory::new(gpu.clone(), runs)),
+            Device::Dry => Memory::Dry,
         };
         Store { runs, infos: vec![], memory }
     }
@@ -121,6 +123,7 @@ impl Store {
             Memory::F32(m) => m.allocate(&info),
             Memory::F64(m) => m.allocate(&info),
             Memory::Gpu(m) => m.allocate(&info),
+            Memory::Dry => {}
         }
         self.infos.push(info);
         self.infos.len() - 1
@@ -144,6 +147,7 @@ impl Store {
                 let values: Vec<f32> = values.iter().map(|&v| v as f32).collect();
                 m.write(id, run, offset, bytemuck::cast_slice(&values));
             }
+            Memory::Dry => {}
         }
     }
 
@@ -154,6 +158,7 @@ impl Store {
             Memory::F32(m) => m.write_indices(shared, id, run, offset, values),
             Memory::F64(m) => m.write_indices(shared, id, run, offset, values),
             Memory::Gpu(m) => m.write(id, run, offset, bytemuck::cast_slice(values)),
+            Memory::Dry => {}
         }
     }
 
@@ -168,6 +173,7 @@ impl Store {
                 padded.resize(data.len().next_multiple_of(4), 0);
                 m.write(id, 0, 0, &padded);
             }
+            Memory::Dry => {}
         }
     }
 
@@ -183,6 +189,7 @@ impl Store {
             Memory::F32(m) => (0..self.runs).map(|r| m.read(id, r)).collect(),
             Memory::F64(m) => (0..self.runs).map(|r| m.read(id, r)).collect(),
             Memory::Gpu(m) => m.read(id, elements),
+            Memory::Dry => vec![vec![0.0; elements]; self.runs],
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Live progress: a bar on a terminal, now and then a plain line elsewhere, nothing when quiet.
 
 use hindsight::experiment::{Observer, Progress};
+use hindsight::program::Footprint;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::{IsTerminal, stderr};
 use std::sync::Arc;
@@ -14,6 +15,7 @@ const BETWEEN_LINES: Duration = Duration::from_secs(2);
 pub struct Live {
     bar: ProgressBar,
     plain: bool,
+    quiet: bool,
     started: Instant,
     last_line: Instant,
     stop: Arc<AtomicBool>,
@@ -29,7 +31,7 @@ impl Live {
         bar.set_message("preparing");
         bar.tick();
         let now = Instant::now();
-        Self { bar, plain: !terminal && !quiet, started: now, last_line: now, stop }
+        Self { bar, plain: !terminal && !quiet, quiet, started: now, last_line: now, stop }
     }
 
     /// Says something above the bar.
@@ -56,6 +58,18 @@ impl Live {
 }
 
 impl Observer for Live {
+    fn prepared(&mut self, method: &str, footprint: &Footprint, at_a_time: usize, runs: usize, tasks: usize) {
+        let groups = runs.div_ceil(at_a_time);
+        self.bar.inc_length(((groups - 1) * tasks) as u64);
+        if self.quiet {
+            return;
+        }
+        let mib = footprint.of_runs(at_a_time).div_ceil(1 << 20);
+        let apart = if groups > 1 { format!(" of {runs}, as more do not fit") } else { String::new() };
+        let noun = if at_a_time == 1 { "run" } else { "runs" };
+        self.say(&format!("{method}: {at_a_time} {noun} side by side{apart}, {mib} MiB"));
+    }
+
     fn task_finished(&mut self, progress: &Progress<'_>) {
         self.bar.inc(1);
         let line = format!("{}, about {} s left", describe(progress), self.left().as_secs());

@@ -5,9 +5,10 @@ mod record;
 pub use record::{Anchors, DivergedAt, FinishedRun, RunRecord};
 
 use crate::data::{DataError, benchmarks};
-use crate::device::Device;
+use crate::device::{Device, Room};
 use crate::methods::{self, Lab, Learned, Learner};
 use crate::metrics::AccuracyMatrix;
+use crate::program::Footprint;
 use crate::settings::{AnchorKind, RunSpec};
 use std::time::{Duration, Instant};
 
@@ -35,6 +36,8 @@ pub struct Progress<'a> {
 
 /// Who is told how it goes, and may end it.
 pub trait Observer {
+    /// What a method's runs take, and how many of them are trained at a time, before any is.
+    fn prepared(&mut self, _method: &str, _footprint: &Footprint, _at_a_time: usize, _runs: usize, _tasks: usize) {}
     /// A task was learned and tested.
     fn task_finished(&mut self, progress: &Progress<'_>);
     /// Whether to stop at the next occasion.
@@ -60,6 +63,16 @@ pub enum ExperimentError {
         /// The benchmark's title.
         benchmark: &'static str,
     },
+    /// Not even one run fits.
+    #[error("{}", too_little(*needed, *there, part))]
+    Memory {
+        /// Bytes that one run needs.
+        needed: u64,
+        /// Bytes that there are.
+        there: u64,
+        /// Of which buffer, if of one.
+        part: Option<String>,
+    },
     /// The data set is not there, or damaged.
     #[error(transparent)]
     Data(#[from] DataError),
@@ -73,11 +86,22 @@ pub enum ExperimentError {
     },
 }
 
-/// Runs an experiment: every task learned once, every task tested after each.
+/// Runs an experiment: every task learned once, every task tested after each. All runs side by side, or as many at a
+/// time as the device has room for.
 pub fn run(
     experiment: &Experiment,
     device: &Device,
     observer: &mut dyn Observer,
+) -> Result<Vec<FinishedRun>, ExperimentError> {
+    run_in_groups(experiment, device, observer, usize::MAX)
+}
+
+/// The same, of at most so many runs at a time. A run's numbers do not depend on that.
+pub fn run_in_groups(
+    experiment: &Experiment,
+    device: &Device,
+    observer: &mut dyn Observer,
+    at_most: usize,
 ) -> Result<Vec<FinishedRun>, ExperimentError> {
     let unknown = |kind, name: &str| ExperimentError::Unknown { kind, name: name.into() };
     let benchmark =
@@ -87,16 +111,59 @@ pub fn run(
         return Err(ExperimentError::Untrainable { method: method.title().into(), benchmark: benchmark.title() });
     }
     let data = benchmark.data()?;
-    let lab = |runs: &[RunSpec]| Lab::new(device, benchmark, data, runs);
-    let mut oracle = None;
-    if experiment.runs[0].settings.anchors == AnchorKind::Oracle && method.name() == "hal" {
-        let mut learned = experiment.runs.clone();
-        learned.iter_mut().for_each(|run| run.settings.anchors = AnchorKind::Learned);
-        oracle = Some(models_after_all_tasks(method, lab(&learned), observer)?);
+    let footprint = footprint(method, Lab::new(&Device::Dry, benchmark, data, &experiment.runs[..1]));
+    let at_a_time = fitting(&footprint, device, experiment.runs.len())?.min(at_most);
+    observer.prepared(method.name(), &footprint, at_a_time, experiment.runs.len(), experiment.runs[0].settings.tasks);
+    let mut finished = vec![];
+    for runs in experiment.runs.chunks(at_a_time) {
+        let lab = |runs: &[RunSpec]| Lab::new(device, benchmark, data, runs);
+        let mut oracle = None;
+        if runs[0].settings.anchors == AnchorKind::Oracle && method.name() == "hal" {
+            let mut learned = runs.to_vec();
+            learned.iter_mut().for_each(|run| run.settings.anchors = AnchorKind::Learned);
+            oracle = Some(models_after_all_tasks(method, lab(&learned), observer)?);
+        }
+        let mut lab = lab(runs);
+        lab.future = oracle;
+        finished.extend(Trial::new(&experiment.benchmark, runs, lab).run(method, observer)?);
     }
-    let mut lab = lab(&experiment.runs);
-    lab.future = oracle;
-    Trial::new(experiment, lab).run(method, observer)
+    Ok(finished)
+}
+
+/// What one run takes: it is prepared, and goes through its tasks, on a device that computes nothing.
+fn footprint(method: &dyn methods::Method, mut lab: Lab) -> Footprint {
+    let mut learner = method.start(&mut lab);
+    let tasks = lab.settings.tasks;
+    (0..tasks).for_each(|task| learner.learn(&mut lab, task));
+    learner.test(&mut lab, tasks - 1);
+    lab.session.footprint()
+}
+
+/// How many of `runs` runs fit on a device.
+fn fitting(footprint: &Footprint, device: &Device, runs: usize) -> Result<usize, ExperimentError> {
+    let room = device.room();
+    match (footprint.runs_that_fit(room, runs), room) {
+        (0, Room { buffer: Some(there), .. }) if footprint.largest().0 > there => {
+            let (needed, name) = footprint.largest();
+            Err(ExperimentError::Memory { needed, there, part: Some(name.into()) })
+        }
+        (0, Room { memory: Some(there), .. }) => {
+            Err(ExperimentError::Memory { needed: footprint.of_runs(1), there, part: None })
+        }
+        (fit, _) => Ok(fit),
+    }
+}
+
+fn too_little(needed: u64, there: u64, part: &Option<String>) -> String {
+    let mib = |bytes: u64| bytes.div_ceil(1 << 20);
+    let what = match part {
+        Some(name) => format!("a single run's '{name}' takes {} MiB, and a buffer of this device at most", mib(needed)),
+        None => format!("a single run takes {} MiB, and free are", mib(needed)),
+    };
+    format!(
+        "{what} {} MiB; take smaller tasks (--images, --test-images), a smaller --memory-batch, or another --device",
+        mib(there)
+    )
 }
 
 /// The oracle's first pass: where the parameters end up.
@@ -116,7 +183,8 @@ fn models_after_all_tasks(
 }
 
 struct Trial<'a> {
-    experiment: &'a Experiment,
+    benchmark: &'a str,
+    specs: &'a [RunSpec],
     lab: Lab,
     matrices: Vec<AccuracyMatrix>,
     /// The losses of each run's steps, task by task.
@@ -125,10 +193,10 @@ struct Trial<'a> {
 }
 
 impl<'a> Trial<'a> {
-    fn new(experiment: &'a Experiment, lab: Lab) -> Trial<'a> {
+    fn new(benchmark: &'a str, specs: &'a [RunSpec], lab: Lab) -> Trial<'a> {
         let matrices = (0..lab.runs()).map(|_| AccuracyMatrix::new(lab.settings.tasks)).collect();
         let losses = vec![vec![]; lab.runs()];
-        Trial { experiment, lab, matrices, losses, train: Duration::ZERO }
+        Trial { benchmark, specs, lab, matrices, losses, train: Duration::ZERO }
     }
 
     fn run(
@@ -187,9 +255,9 @@ impl<'a> Trial<'a> {
         anchors: Vec<Option<Anchors>>,
         parameters: Vec<Vec<f64>>,
     ) -> Vec<FinishedRun> {
-        let Trial { experiment, matrices, losses, train, .. } = self;
+        let Trial { benchmark, specs, matrices, losses, train, .. } = self;
         let record = |RunSpec { seed, settings }: &RunSpec, matrix: AccuracyMatrix, losses: &[Vec<f64>]| RunRecord {
-            benchmark: experiment.benchmark.clone(),
+            benchmark: benchmark.into(),
             method: method.into(),
             preset: settings.preset,
             memory_per_class: settings.memory_per_class,
@@ -203,7 +271,7 @@ impl<'a> Trial<'a> {
             diverged_at: diverged_at(losses),
             settings: settings.clone(),
         };
-        let runs = experiment.runs.iter().zip(matrices).zip(losses).zip(anchors.into_iter().zip(parameters));
+        let runs = specs.iter().zip(matrices).zip(losses).zip(anchors.into_iter().zip(parameters));
         runs.map(|(((spec, matrix), losses), (anchors, parameters))| FinishedRun {
             record: record(spec, matrix, &losses),
             losses,

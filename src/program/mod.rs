@@ -3,10 +3,12 @@
 //! `fuse` decides which nodes get a launch and which are computed on the way; `plan` decides where
 //! every value lies. A [`Session`] holds the buffers of a set of runs and replays programs over them.
 
+mod footprint;
 mod fuse;
 mod kernels;
 mod plan;
 mod session;
 mod split;
 
+pub use footprint::Footprint;
 pub use session::{Program, Session};

@@ -1,5 +1,6 @@
 //! The buffers of a set of runs on a device, and programs replayed over them.
 
+use super::footprint::{Footprint, Held, Ledger};
 use super::plan::plan;
 use crate::autodiff::{Stored, Tape};
 use hindsight_kernels::{BufferInfo, Cost, Device, Executable, Kind, Launch, Order, Store};
@@ -9,11 +10,14 @@ use std::ops::Range;
 pub struct Session {
     device: Device,
     store: Store,
+    ledger: Ledger,
 }
 
 /// A tape compiled for a session.
 pub struct Program {
     executable: Executable,
+    /// Its temporaries are in the session's ledger as long as it lives.
+    _held: Held,
 }
 
 impl Program {
@@ -31,7 +35,12 @@ impl Program {
 impl Session {
     /// A session for `runs` runs.
     pub fn new(device: &Device, runs: usize) -> Session {
-        Session { device: device.clone(), store: Store::new(device, runs) }
+        Session { device: device.clone(), store: Store::new(device, runs), ledger: Ledger::default() }
+    }
+
+    /// What its buffers, and the temporaries of its programs, have taken so far at most.
+    pub fn footprint(&self) -> Footprint {
+        self.ledger.footprint()
     }
 
     /// Runs side by side.
@@ -46,6 +55,7 @@ impl Session {
 
     fn stored(&mut self, name: &str, rows: usize, shape: &[usize], values: Kind, shared: bool) -> Stored {
         let elements = rows * shape.iter().product::<usize>();
+        self.ledger.store(name, elements, values, shared);
         let id = self.store.allocate(BufferInfo { name: name.into(), kind: values, elements, shared });
         Stored { id, shape: shape.to_vec(), rows, values }
     }
@@ -102,7 +112,8 @@ impl Session {
     /// Compiles a tape: drops what nothing needs, fuses, places, binds.
     pub fn compile(&self, tape: &Tape) -> Program {
         let plan = plan(tape);
-        Program { executable: Executable::new(&self.device, &self.store, plan.launches, plan.temporaries) }
+        let held = self.ledger.hold(&plan.temporaries);
+        Program { executable: Executable::new(&self.device, &self.store, plan.launches, plan.temporaries), _held: held }
     }
 
     /// Replays steps in order. Does not wait for a GPU.

@@ -5,6 +5,7 @@ mod conv; // convolutions: definition, twins, shaders, rules
 mod data; // IDX files, MNIST, the stream of permuted tasks
 mod exports; // losses, anchors and events for other programs
 mod fetch; // data sets found, fetched, verified: `hindsight data`
+mod footprint; // how much memory runs take, and groups where they do not fit
 mod gpu; // what needs an adapter: same numbers, counted launches, no waiting
 mod gradients; // every rule and the whole HAL objective against finite differences
 mod hal; // HAL's objective and its ablations
