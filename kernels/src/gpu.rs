@@ -132,7 +132,7 @@ impl Gpu {
     /// Bytes that a buffer may have to be bound whole.
     pub(crate) fn largest_buffer(&self) -> u64 {
         let limits = self.device.limits();
-        limits.max_buffer_size.min(limits.max_storage_buffer_binding_size.into())
+        limits.max_buffer_size.min(limits.max_storage_buffer_binding_size)
     }
 
     /// Opens adapter number `index` of [`summaries`].

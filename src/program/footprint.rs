@@ -22,7 +22,7 @@ const USABLE: f64 = 0.9;
 impl Footprint {
     /// How many runs fit side by side: at most `wanted`, and 0 where not even one does.
     pub fn runs_that_fit(&self, room: Room, wanted: usize) -> usize {
-        let whole = |bytes: u64, part: u64| if part == 0 { u64::MAX } else { bytes / part };
+        let whole = |bytes: u64, part: u64| bytes.checked_div(part).unwrap_or(u64::MAX);
         let memory = room.memory.map_or(u64::MAX, |bytes| {
             whole(((bytes as f64 * USABLE) as u64).saturating_sub(self.shared), self.per_run)
         });

@@ -114,6 +114,48 @@ fn values_that_make_no_sense_are_refused_before_anything_starts() {
     refused(&["run", "--images", "55001"], "55000");
     refused(&["run", "--test-images", "10001"], "10000");
     refused(&["run", "--method", "er,hal,er"], "'er' is named twice");
+    refused(&["run", "--benchmark", "split-digits", "--tasks", "6"], "at most 5 tasks");
+    refused(&["run", "--benchmark", "split-digits", "--per-class", "141"], "at most 280 training images a task");
+    refused(&["run", "--images", "10", "--per-class", "1"], "cannot be used with");
+}
+
+#[test]
+fn a_residual_network_learns_a_benchmark_that_is_built_in() {
+    let home = tempfile::tempdir().unwrap();
+    let out = home.path().join("digits");
+    let what = ["run", "--benchmark=split-digits", "--device=cpu", "--method=finetune,hal", "--seeds=1"];
+    let size = ["--tasks=2", "--per-class=10", "--test-images=20", "--anchor-steps=2", "--out", out.to_str().unwrap()];
+    let output = hindsight(&[&what[..], &size].concat());
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(stderr(&output).contains("hal: 1 run side by side, "), "{}", stderr(&output));
+    let results: Value = serde_json::from_str(&fs::read_to_string(out.join("results.json")).unwrap()).unwrap();
+    assert_eq!(results["runs"][0]["settings"]["images_per_task"], 20);
+    let manifest: Value = serde_json::from_str(&fs::read_to_string(out.join("manifest.json")).unwrap()).unwrap();
+    assert_eq!(manifest["tasks"]["0"][1]["classes"].as_array().unwrap().len(), 2);
+    let npy = fs::read(out.join("anchors/hal-seed0.npy")).unwrap();
+    assert!(String::from_utf8_lossy(&npy).contains("(2, 2, 8, 8, 3)"));
+}
+
+#[test]
+fn what_a_benchmark_cannot_do_is_said_with_a_way_out() {
+    refused(&["run", "--benchmark", "split-digits", "--method", "er,vcl"], "VCL is for fully connected networks");
+    let tune = hindsight(&["tune", "--benchmark", "split-digits", "--device", "cpu"]);
+    assert_eq!(tune.status.code(), Some(1));
+    assert!(stderr(&tune).contains("no tasks to spare for tuning"), "{}", stderr(&tune));
+    let home = tempfile::tempdir().unwrap();
+    for (benchmark, remedy) in
+        [("split-cifar100", "data fetch cifar-100"), ("split-mini-imagenet", "cannot be fetched")]
+    {
+        let run = ["run", "--device=cpu", "--benchmark", benchmark, "--data", home.path().to_str().unwrap()];
+        let output = Command::new(env!("CARGO_BIN_EXE_hindsight"))
+            .args(run)
+            .env("HINDSIGHT_DATA", home.path())
+            .env("XDG_DATA_HOME", home.path())
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+        assert!(stderr(&output).contains(remedy), "{}", stderr(&output));
+    }
 }
 
 #[test]
