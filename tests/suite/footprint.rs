@@ -59,6 +59,18 @@ impl Observer for Groups {
 }
 
 #[test]
+fn every_method_can_be_prepared_without_a_device() {
+    let settings = Settings { tasks: 2, images_per_task: 30, test_images: 50, ..Settings::default() };
+    for method in hindsight::methods::registry() {
+        let runs = RunSpec::seeds(&settings, &[1, 2]);
+        let experiment = Experiment { benchmark: "rotated-mnist".into(), method: method.name().into(), runs };
+        let mut groups = Groups(vec![]);
+        experiment::run(&experiment, &Device::Dry, &mut groups).unwrap();
+        assert_eq!(groups.0, [(2, 2)], "{}", method.name());
+    }
+}
+
+#[test]
 fn runs_in_groups_are_those_side_by_side() {
     let settings = Settings { tasks: 2, images_per_task: 30, test_images: 50, ..Settings::default() };
     let runs = RunSpec::seeds(&settings, &[1, 2, 3]);
