@@ -6,11 +6,12 @@ use super::progress::Live;
 use super::sizes::SizeArgs;
 use super::{CliError, interrupt, names, print};
 use clap::Args;
+use hindsight::data::DataError;
 use hindsight::data::benchmarks::{self, Benchmark};
 use hindsight::device::{self, Device, DeviceChoice};
 use hindsight::experiment::{self, ExperimentError, FinishedRun};
 use hindsight::report::manifest::DeviceRecord;
-use hindsight::report::{Results, benchmark_title, write_file};
+use hindsight::report::{Results, benchmark_title, paper, write_file};
 use hindsight::reproduce::{AnchorPicture, Cell, Cells, Reproduction, Selection, Target, markdown, page};
 use hindsight::settings::Settings;
 use std::fs;
@@ -27,7 +28,7 @@ pub struct ReproduceArgs {
     #[arg(long, value_name = "METHOD", value_delimiter = ',', value_parser = names::method())]
     only: Vec<&'static str>,
 
-    /// Only these benchmarks, separated by commas [default: all]
+    /// Only these benchmarks, separated by commas [default: the paper's whose data sets are here]
     #[arg(long, value_delimiter = ',', value_parser = names::benchmark())]
     benchmark: Vec<&'static str>,
 
@@ -99,19 +100,24 @@ pub fn run(args: &ReproduceArgs) -> Result<(), CliError> {
     work.write(&device)
 }
 
-/// The benchmarks that were asked for; else those whose data sets are there.
+/// The benchmarks that were asked for; else those of the paper whose data sets are there.
 fn present(args: &ReproduceArgs) -> Result<Vec<&'static dyn Benchmark>, CliError> {
     let mut found = vec![];
     for &benchmark in benchmarks::registry() {
         let asked = args.benchmark.contains(&benchmark.name());
-        if !asked && !args.benchmark.is_empty() {
+        let in_paper = paper::row(benchmark.name(), "finetune", 1).is_some();
+        if !asked && !(args.benchmark.is_empty() && in_paper) {
             continue;
         }
         match args.data.load(benchmark, args.quiet) {
             Ok(_) => found.push(benchmark),
             Err(error) if asked => return Err(error),
             Err(_) if args.quiet => {}
-            Err(error) => eprintln!("{} is left out ({error})", benchmark.title()),
+            Err(CliError::Data(DataError::NotFound(_))) => {
+                let title = benchmark.title();
+                eprintln!("{title} is left out: its data set is not here; `hindsight data` says how to get it");
+            }
+            Err(error) => eprintln!("{} is left out: {error}", benchmark.title()),
         }
     }
     Ok(found)

@@ -180,3 +180,17 @@ fn figure_3_follows_the_accuracy_on_the_tasks_seen_so_far() {
     // Multitask has seen every task before its first test: it has no course to show.
     assert!(!table.contains("Multitask") && home.path().join("figure3-permuted-mnist-1.svg").exists());
 }
+
+#[test]
+fn benchmarks_of_the_paper_whose_data_is_not_here_are_left_out_and_that_is_said() {
+    let home = tempfile::tempdir().unwrap();
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_hindsight"))
+        .args(["reproduce", "table1", "--dry-run", "--device=cpu"])
+        .envs([("HINDSIGHT_DATA", home.path()), ("XDG_DATA_HOME", home.path())])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(stderr(&output).contains("Split CIFAR-100 is left out"), "{}", stderr(&output));
+    let cells = stdout(&output);
+    assert!(cells.contains("rotated-mnist") && !cells.contains("split-"), "{cells}");
+}
