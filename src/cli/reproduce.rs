@@ -106,7 +106,8 @@ fn present(args: &ReproduceArgs) -> Result<Vec<&'static dyn Benchmark>, CliError
     for &benchmark in benchmarks::registry() {
         let asked = args.benchmark.contains(&benchmark.name());
         let in_paper = paper::row(benchmark.name(), "finetune", 1).is_some();
-        if !asked && !(args.benchmark.is_empty() && in_paper) {
+        let usual = args.benchmark.is_empty() && in_paper;
+        if !asked && !usual {
             continue;
         }
         match args.data.load(benchmark, args.quiet) {
