@@ -56,6 +56,11 @@ enum Command {
     Devices,
 }
 
+/// Ends the program over a command line that clap itself finds nothing wrong with, in clap's way.
+fn refuse(message: impl std::fmt::Display) -> ! {
+    Cli::command().error(clap::error::ErrorKind::ValueValidation, message).exit()
+}
+
 /// Why the program ends without having done what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum CliError {

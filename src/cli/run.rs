@@ -6,11 +6,9 @@
 use super::args::RunArgs;
 use super::progress::Live;
 use super::{CliError, interrupt, print};
-use clap::CommandFactory;
 use hindsight::data::{ImageSet, benchmarks};
 use hindsight::device::{self, Device};
 use hindsight::experiment::{self, Experiment, ExperimentError, FinishedRun};
-use hindsight::methods;
 use hindsight::report::manifest::DeviceRecord;
 use hindsight::report::{FolderError, Manifest, Results, RunFolder, divergences, table, time};
 use hindsight::settings::RunSpec;
@@ -45,22 +43,19 @@ pub fn run(args: &RunArgs) -> Result<(), CliError> {
     session.conclude(outcome)
 }
 
-/// clap has no rule for this, so it is told to complain in its own way.
+/// clap has no rule for this.
 fn refuse_repeated_method(args: &RunArgs) {
     if let Some(name) = args.repeated_method() {
-        let message = format!("the method '{name}' is named twice in --method; name it once");
-        super::Cli::command().error(clap::error::ErrorKind::ValueValidation, message).exit();
+        super::refuse(format!("the method '{name}' is named twice in --method; name it once"));
     }
 }
 
 /// Before anything is trained, so that no method's results wait for a refusal.
 fn refuse_untrainable(args: &RunArgs) {
-    let benchmark = args.benchmark();
-    let cannot = |name: &&&str| !methods::find(name).is_some_and(|method| method.trains(&benchmark.model()));
-    if let Some(name) = args.method.iter().find(cannot) {
-        let method = methods::find(name).map_or(*name, |method| method.title());
-        let error = ExperimentError::Untrainable { method: method.into(), benchmark: benchmark.title() };
-        super::Cli::command().error(clap::error::ErrorKind::ValueValidation, error).exit();
+    for name in &args.method {
+        if let Err(error) = experiment::find(args.benchmark, name) {
+            super::refuse(error);
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! The flags that say how large a benchmark is, for every command that runs one.
 
 use super::args::count;
-use clap::{Args, CommandFactory};
+use clap::Args;
 use hindsight::data::benchmarks::{Benchmark, Limits};
 use hindsight::settings::Sizes;
 
@@ -52,10 +52,9 @@ impl ImageArgs {
     }
 }
 
-/// clap knows no bound that depends on another flag, so it is told to complain in its own way.
+/// clap knows no bound that depends on another flag.
 fn refuse_more(benchmark: &dyn Benchmark, what: &str, asked: Option<usize>, most: usize) {
     if let Some(asked) = asked.filter(|asked| *asked > most) {
-        let message = format!("{} has at most {most} {what}, not {asked}", benchmark.title());
-        super::Cli::command().error(clap::error::ErrorKind::ValueValidation, message).exit();
+        super::refuse(format!("{} has at most {most} {what}, not {asked}", benchmark.title()));
     }
 }

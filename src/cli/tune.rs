@@ -7,6 +7,7 @@ use super::sizes::ImageArgs;
 use super::{CliError, interrupt, names, print};
 use clap::Args;
 use hindsight::data::benchmarks::{self, Benchmark};
+use hindsight::data::md5sum::hex;
 use hindsight::data::stream::TUNING_TASKS;
 use hindsight::device::{self, Device, DeviceChoice};
 use hindsight::experiment::{self, Experiment, ExperimentError, RunRecord};
@@ -122,7 +123,7 @@ fn kept(out: &Path, chunk: &Experiment, adapter: &str) -> (PathBuf, Option<Vec<R
     let Experiment { benchmark, method, runs } = chunk;
     let depends = (benchmark, method, runs, env!("CARGO_PKG_VERSION"), adapter);
     let text = serde_json::to_string(&depends).expect("runs are plain values");
-    let hash: String = Md5::digest(text).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let hash = hex(&Md5::digest(text)[..8]);
     let path = out.join("chunks").join(format!("{hash}.json"));
     let read = fs::read_to_string(&path).ok().and_then(|text| serde_json::from_str::<Vec<RunRecord>>(&text).ok());
     let whole = read.filter(|records| records.len() == runs.len());

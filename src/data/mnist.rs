@@ -7,6 +7,7 @@ use std::path::Path;
 use md5::{Digest, Md5};
 
 use super::image_set::{Checksum, ImageSet};
+use super::md5sum::hex;
 use super::{DataError, idx};
 
 /// Pixels of an image: 28 x 28, row by row.
@@ -76,9 +77,7 @@ fn from_files(files: [File<'_>; 4]) -> Result<ImageSet, DataError> {
 
 impl File<'_> {
     fn checksum(&self) -> Checksum {
-        let digest = Md5::digest(&self.bytes);
-        let md5 = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-        Checksum { file: self.name.clone(), md5 }
+        Checksum { file: self.name.clone(), md5: hex(&Md5::digest(&self.bytes)) }
     }
 
     fn images(self, count: usize) -> Result<Vec<u8>, DataError> {

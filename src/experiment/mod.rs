@@ -4,7 +4,8 @@ mod record;
 
 pub use record::{Anchors, DivergedAt, FinishedRun, RunRecord};
 
-use crate::data::{DataError, benchmarks};
+use crate::data::DataError;
+use crate::data::benchmarks::{self, Benchmark};
 use crate::device::{Device, Room};
 use crate::methods::{self, Lab, Learned, Learner};
 use crate::metrics::AccuracyMatrix;
@@ -59,7 +60,7 @@ pub enum ExperimentError {
     )]
     Untrainable {
         /// The method's title.
-        method: String,
+        method: &'static str,
         /// The benchmark's title.
         benchmark: &'static str,
     },
@@ -86,6 +87,23 @@ pub enum ExperimentError {
     },
 }
 
+/// A benchmark and a method that can train its model, by their names.
+///
+/// # Errors
+/// If there is none of that name, or the method cannot.
+pub fn find(
+    benchmark: &str,
+    method: &str,
+) -> Result<(&'static dyn Benchmark, &'static dyn methods::Method), ExperimentError> {
+    let unknown = |kind, name: &str| ExperimentError::Unknown { kind, name: name.into() };
+    let benchmark = benchmarks::find(benchmark).ok_or_else(|| unknown("benchmark", benchmark))?;
+    let method = methods::find(method).ok_or_else(|| unknown("method", method))?;
+    match method.trains(&benchmark.model()) {
+        true => Ok((benchmark, method)),
+        false => Err(ExperimentError::Untrainable { method: method.title(), benchmark: benchmark.title() }),
+    }
+}
+
 /// Runs an experiment: every task learned once, every task tested after each. All runs side by side, or as many at a
 /// time as the device has room for.
 pub fn run(
@@ -103,13 +121,7 @@ pub fn run_in_groups(
     observer: &mut dyn Observer,
     at_most: usize,
 ) -> Result<Vec<FinishedRun>, ExperimentError> {
-    let unknown = |kind, name: &str| ExperimentError::Unknown { kind, name: name.into() };
-    let benchmark =
-        benchmarks::find(&experiment.benchmark).ok_or_else(|| unknown("benchmark", &experiment.benchmark))?;
-    let method = methods::find(&experiment.method).ok_or_else(|| unknown("method", &experiment.method))?;
-    if !method.trains(&benchmark.model()) {
-        return Err(ExperimentError::Untrainable { method: method.title().into(), benchmark: benchmark.title() });
-    }
+    let (benchmark, method) = find(&experiment.benchmark, &experiment.method)?;
     let data = benchmark.data()?;
     let footprint = footprint(method, Lab::new(&Device::Dry, benchmark, data, &experiment.runs[..1]));
     let at_a_time = fitting(&footprint, device, experiment.runs.len())?.min(at_most);

@@ -201,6 +201,15 @@ impl Lab {
         &self.runs[run].plan[task].classes
     }
 
+    /// The place of an example's class among those of its task.
+    pub(super) fn place_of(&self, run: usize, example: &Example) -> usize {
+        let classes = self.classes_of(run, example.task as usize);
+        classes
+            .iter()
+            .position(|&class| class == u32::from(example.label))
+            .expect("an example is of its task's classes")
+    }
+
     /// Classes of a task.
     pub fn task_classes(&self) -> usize {
         self.classes_of(0, 0).len()
@@ -292,8 +301,7 @@ impl Lab {
 
     /// What the model makes of a batch out of training: normalised by running averages.
     pub fn forward_kept<'t>(&self, theta: Var<'t>, kept: Option<&Stored>, batch: &Batch<'t>) -> Outcome<'t> {
-        let kept = kept.map(|kept| Statistics::Running(theta.tape().load(kept)));
-        self.forward_by(theta, batch, kept.unwrap_or_else(|| own_statistics(batch)))
+        self.forward_by(theta, batch, kept_statistics(theta, kept, batch.labels.elements()))
     }
 
     /// Features phi of images `[rows, pixels]` as the model sees them, out of training.
@@ -303,16 +311,7 @@ impl Lab {
 
     /// What the model makes of images `[rows, pixels]` out of training, whatever their task.
     pub(super) fn evaluate<'t>(&self, theta: Var<'t>, images: Var<'t>) -> Outcome<'t> {
-        let (tape, rows) = (theta.tape(), images.shape()[0]);
-        let alike = Statistics::Batch { shares: tape.constant(1.0 / rows as f64, &[rows]) };
-        let kept = self.statistics.as_ref().map(|kept| Statistics::Running(tape.load(kept)));
-        self.model.forward(theta, images, kept.unwrap_or(alike))
-    }
-
-    /// Images that the model is shown at a time out of training, at most: as many as leave its hidden layers in a core's
-    /// cache, or in memory.
-    pub(super) fn at_a_time(&self) -> usize {
-        at_a_time(&self.model)
+        self.model.forward(theta, images, kept_statistics(theta, self.statistics.as_ref(), images.shape()[0]))
     }
 
     fn forward_by<'t>(&self, theta: Var<'t>, batch: &Batch<'t>, statistics: Statistics<'t>) -> Outcome<'t> {
@@ -458,14 +457,6 @@ impl Lab {
     }
 }
 
-/// See [`Lab::at_a_time`].
-pub(super) fn at_a_time(model: &Model) -> usize {
-    match model {
-        Model::Mlp(_) => 1000,
-        Model::ResNet(_) => 50,
-    }
-}
-
 /// A batch's own statistics: every example counts alike, and what weighs nothing is none.
 fn own_statistics<'t>(batch: &Batch<'t>) -> Statistics<'t> {
     let present = batch.weights.step();
@@ -473,6 +464,15 @@ fn own_statistics<'t>(batch: &Batch<'t>) -> Statistics<'t> {
     // A batch without an example divides by 1.
     let shares = present.scaled(1.0 / (count + (1.0 - count.step())));
     Statistics::Batch { shares }
+}
+
+/// Running averages; for a model that has none, and reads none, what says that `rows` images count alike.
+fn kept_statistics<'t>(theta: Var<'t>, kept: Option<&Stored>, rows: usize) -> Statistics<'t> {
+    let tape = theta.tape();
+    match kept {
+        Some(kept) => Statistics::Running(tape.load(kept)),
+        None => Statistics::Batch { shares: tape.constant(1.0 / rows as f64, &[rows]) },
+    }
 }
 
 fn mask(task: &TaskPlan, classes: usize) -> Vec<f64> {

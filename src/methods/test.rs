@@ -54,7 +54,7 @@ impl TestImages {
     ) -> TestImages {
         let (tasks, images, pixels) = (settings.tasks, settings.test_images, data.pixels());
         let moved = matches!(model, Model::Mlp(_)) && plans.iter().flatten().all(|task| task.test.is_none());
-        let chunk = super::chunk(images, super::lab::at_a_time(model));
+        let chunk = super::chunk(images, model.at_a_time());
         let chunks = images / chunk;
         let counts = session.rows("right answers", tasks * chunks, &[1]);
         if moved {

@@ -73,6 +73,15 @@ impl Model {
         }
     }
 
+    /// Images that it is shown at a time out of training, at most: as many as leave its hidden layers in a core's cache, or
+    /// in memory.
+    pub fn at_a_time(&self) -> usize {
+        match self {
+            Model::Mlp(_) => 1000,
+            Model::ResNet(_) => 50,
+        }
+    }
+
     /// Parameters to start from.
     pub fn initial(&self, generator: &mut Generator) -> Vec<f64> {
         match self {

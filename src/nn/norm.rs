@@ -28,7 +28,7 @@ pub enum Statistics<'t> {
 pub(super) struct Folded<'t> {
     scale: Var<'t>,
     shift: Var<'t>,
-    /// Means, then variances, `[2 · channels]`; those of the images.
+    /// Means and variances, each `[channels]`.
     pub moments: [Var<'t>; 2],
 }
 

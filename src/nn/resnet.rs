@@ -6,7 +6,7 @@
 //! followed by a batch normalisation.
 
 use super::Outcome;
-use super::norm::{Folded, Statistics, fold};
+use super::norm::{Statistics, fold};
 use crate::autodiff::{Padding, Var};
 use crate::random::Generator;
 
@@ -163,7 +163,7 @@ impl<'t> Walk<'t> {
         let seen = x.conv(filters, stride, Padding::same([shape[1], shape[2]], taps, stride));
         let shape = seen.shape();
         let by_place = seen.reshape(&[shape[0], shape[1] * shape[2], shape[3]]);
-        let normalisation: Folded<'t> = fold(by_place, gain, bias, self.statistics, self.statistics_at);
+        let normalisation = fold(by_place, gain, bias, self.statistics, self.statistics_at);
         self.statistics_at += 2 * layer.into;
         self.moments.extend(normalisation.moments);
         normalisation.apply(by_place).reshape(&shape)

@@ -1,6 +1,7 @@
 //! A cell, and the folder that keeps finished ones.
 
 use crate::data::benchmarks;
+use crate::data::md5sum::hex;
 use crate::experiment::{Experiment, FinishedRun, RunRecord};
 use crate::methods;
 use crate::report::manifest::DeviceRecord;
@@ -106,7 +107,7 @@ impl Cells {
     pub fn path(&self, cell: &Cell) -> PathBuf {
         let depends = (cell, env!("CARGO_PKG_VERSION"), &self.device.adapter, &self.device.driver);
         let text = serde_json::to_string(&depends).expect("cells are plain values");
-        let hash: String = Md5::digest(text).iter().take(5).map(|byte| format!("{byte:02x}")).collect();
+        let hash = hex(&Md5::digest(text)[..5]);
         let Cell { benchmark, method, settings, .. } = cell;
         self.folder.join(format!("{benchmark}-{method}-m{}-{hash}", settings.memory_per_class))
     }

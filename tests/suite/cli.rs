@@ -11,6 +11,12 @@ pub fn hindsight(args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_hindsight")).args(args).output().unwrap()
 }
 
+/// Where no data set lies but in `home`.
+pub fn hindsight_at(home: &Path, args: &[&str]) -> Output {
+    let nowhere_else = [("HINDSIGHT_DATA", home), ("XDG_DATA_HOME", home)];
+    Command::new(env!("CARGO_BIN_EXE_hindsight")).args(args).envs(nowhere_else).output().unwrap()
+}
+
 fn tiny_run(out: &Path, more: &[&str]) -> Output {
     let out = ["--out", out.to_str().unwrap()];
     hindsight(&[&TINY, &out[..], more].concat())
@@ -147,12 +153,7 @@ fn what_a_benchmark_cannot_do_is_said_with_a_way_out() {
         [("split-cifar100", "data fetch cifar-100"), ("split-mini-imagenet", "cannot be fetched")]
     {
         let run = ["run", "--device=cpu", "--benchmark", benchmark, "--data", home.path().to_str().unwrap()];
-        let output = Command::new(env!("CARGO_BIN_EXE_hindsight"))
-            .args(run)
-            .env("HINDSIGHT_DATA", home.path())
-            .env("XDG_DATA_HOME", home.path())
-            .output()
-            .unwrap();
+        let output = hindsight_at(home.path(), &run);
         assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
         assert!(stderr(&output).contains(remedy), "{}", stderr(&output));
     }

@@ -21,7 +21,7 @@ pub fn trained(method: &str, settings: &Settings) -> RunRecord {
     experiment::run(&experiment, &Device::Cpu, &mut Silent).unwrap().remove(0).record
 }
 
-fn numbers(n: usize, seed: f64) -> Vec<f64> {
+pub fn numbers(n: usize, seed: f64) -> Vec<f64> {
     (0..n).map(|i| ((i as f64 + 1.0) * 7.233 + seed).sin() * 0.8).collect()
 }
 

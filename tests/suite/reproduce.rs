@@ -3,7 +3,7 @@
 
 #[cfg(unix)]
 use crate::cli::interrupted_at;
-use crate::cli::{hindsight, stderr, stdout};
+use crate::cli::{hindsight, hindsight_at, stderr, stdout};
 use hindsight::data::benchmarks;
 use hindsight::experiment::RunRecord;
 use hindsight::methods;
@@ -184,11 +184,7 @@ fn figure_3_follows_the_accuracy_on_the_tasks_seen_so_far() {
 #[test]
 fn benchmarks_of_the_paper_whose_data_is_not_here_are_left_out_and_that_is_said() {
     let home = tempfile::tempdir().unwrap();
-    let output = std::process::Command::new(env!("CARGO_BIN_EXE_hindsight"))
-        .args(["reproduce", "table1", "--dry-run", "--device=cpu"])
-        .envs([("HINDSIGHT_DATA", home.path()), ("XDG_DATA_HOME", home.path())])
-        .output()
-        .unwrap();
+    let output = hindsight_at(home.path(), &["reproduce", "table1", "--dry-run", "--device=cpu"]);
     assert!(output.status.success(), "{}", stderr(&output));
     assert!(stderr(&output).contains("Split CIFAR-100 is left out"), "{}", stderr(&output));
     let cells = stdout(&output);

@@ -1,5 +1,6 @@
 //! Batch normalisation and the residual network: what they compute, and their gradients.
 
+use crate::hal::numbers;
 use hindsight::autodiff::Tape;
 use hindsight::autodiff::gradcheck::gradcheck;
 use hindsight::device::Device;
@@ -12,11 +13,7 @@ pub fn tiny() -> ResNet {
     ResNet { image: [5, 4, 2], filters: vec![3, 4], blocks: 1, classes: 3 }
 }
 
-pub fn numbers(n: usize, seed: f64) -> Vec<f64> {
-    (0..n).map(|i| ((i as f64 + 1.0) * 7.233 + seed).sin() * 0.8).collect()
-}
-
-/// Outcome of `f` in double precision: features, logits, statistics.
+/// What the network makes of images, in double precision: features, logits, statistics.
 fn computed(model: &ResNet, theta: &[f64], images: &[f64], shares: Option<&[f64]>, kept: &[f64]) -> [Vec<f64>; 3] {
     let rows = images.len() / model.image.iter().product::<usize>();
     let mut session = Session::new(&Device::Oracle, 1);

@@ -81,12 +81,10 @@ impl Search {
         climb.assign(&points.images, climb.load(&points.images) + step);
 
         // Step task · classes + class.
-        let one = |tape: &Tape, from: &Stored, to: &dyn Fn(Var<'_>)| {
-            let all = tape.load(from);
-            to(if official { all.gather_rows(tape.row(&points.one_by_one)) } else { all + 0.0 });
-        };
         let begin = Tape::new();
-        one(&begin, &starts.images, &|start| begin.assign(&points.images, start));
+        let all = begin.load(&starts.images);
+        let start = if official { all.gather_rows(begin.row(&points.one_by_one)) } else { all + 0.0 };
+        begin.assign(&points.images, start);
         let finish = Tape::new();
         let found = finish.load(&points.images);
         finish.assign_row(
@@ -261,11 +259,10 @@ impl Starts {
         let (classes, part) = (lab.task_classes(), self.task.size());
         for run in 0..lab.runs() {
             let examples = lab.examples(run, task);
-            let of_task = lab.classes_of(run, task);
             let mut shares = vec![0.0; classes * examples.len()];
             let mut weights = vec![1.0 - MEAN_DECAY; classes];
             for (i, example) in examples.iter().enumerate().rev() {
-                let class = of_task.iter().position(|&c| c == u32::from(example.label)).expect("it is of the task");
+                let class = lab.place_of(run, example);
                 shares[(i / part * classes + class) * part + i % part] = weights[class];
                 weights[class] *= MEAN_DECAY;
             }

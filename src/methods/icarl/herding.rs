@@ -37,7 +37,7 @@ pub(super) struct Herding {
 impl Herding {
     pub fn new(lab: &mut Lab, table: &Stored) -> Herding {
         let (classes, images, width) = (lab.task_classes(), lab.settings.images_per_task, lab.model.features());
-        let part = chunk(images, lab.at_a_time());
+        let part = chunk(images, lab.model.at_a_time());
         let task = lab.stream("task images", 1, images);
         let parts = lab.stream("parts of the task's images", images / part, part);
         let m = lab.settings.memory_per_class;
@@ -78,11 +78,9 @@ impl Herding {
         let (classes, m) = (lab.task_classes(), lab.settings.memory_per_class);
         for run in 0..lab.runs() {
             let examples = lab.examples(run, task);
-            let of_task = lab.classes_of(run, task);
             let mut own = vec![0.0; classes * examples.len()];
             for (i, example) in examples.iter().enumerate() {
-                let class = of_task.iter().position(|&c| c == u32::from(example.label)).expect("it is of the task");
-                own[class * examples.len() + i] = 1.0;
+                own[lab.place_of(run, example) * examples.len() + i] = 1.0;
             }
             let share = |row: &[f64]| {
                 let count: f64 = row.iter().sum();
