@@ -2,6 +2,7 @@
 
 mod adam;
 pub mod agem;
+mod choice;
 mod clone;
 mod er;
 pub mod ewc;
@@ -12,6 +13,7 @@ mod lab;
 mod mer;
 pub mod mir;
 mod multitask;
+mod snapshot;
 mod test;
 pub mod vcl;
 

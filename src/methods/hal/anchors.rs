@@ -8,6 +8,7 @@
 use crate::autodiff::{Stored, Tape, Var};
 use crate::memory::Example;
 use crate::methods::adam::Adam;
+use crate::methods::snapshot::Snapshot;
 use crate::methods::{Batch, BatchStream, Lab, chunk};
 use crate::program::Program;
 use crate::random::Stream;
@@ -30,8 +31,7 @@ pub(super) struct Search {
 /// The way to θ_M.
 struct Tuning {
     /// θ_M.
-    theta: Stored,
-    statistics: Option<Stored>,
+    model: Snapshot,
     copy: Program,
     memory: BatchStream,
     step: Program,
@@ -150,35 +150,27 @@ impl Tuning {
         let settings = &lab.settings;
         let steps = settings.finetune_steps.max(lab.capacity().div_ceil(settings.memory_batch));
         let size = settings.memory_batch;
-        let theta = lab.session.state("theta M", &[lab.model.parameters()]);
-        let averages = lab.model.statistics();
-        let statistics = (averages > 0).then(|| lab.session.state("running averages of theta M", &[averages]));
+        let model = Snapshot::new(lab, "M");
         let memory = lab.stream("fine-tuning", steps, size);
 
         let copy = Tape::new();
-        copy.assign(&theta, copy.load(&lab.theta));
-        if let Some((to, from)) = statistics.as_ref().zip(lab.statistics.as_ref()) {
-            copy.assign(to, copy.load(from));
-        }
+        model.take(lab, &copy);
 
         let step = Tape::new();
-        let (at, batch) = (step.load(&theta), lab.batch(&step, &memory));
+        let (at, batch) = (step.load(&model.theta), lab.batch(&step, &memory));
         let slope = step.grad(lab.loss(at, &batch), at);
-        step.assign(&theta, at - slope.scaled(lab.rate(&step)));
-        lab.track(statistics.as_ref(), &lab.forward(at, &batch));
+        step.assign(&model.theta, at - slope.scaled(lab.rate(&step)));
+        lab.track(model.statistics.as_ref(), &lab.forward(at, &batch));
 
         let [copy, step] = [&copy, &step].map(|tape| lab.session.compile(tape));
-        Tuning { theta, statistics, copy, memory, step }
+        Tuning { model, copy, memory, step }
     }
 
     /// θ_M: the model after steps on the memory of past tasks; for the oracle, after the last task.
     fn run(&self, lab: &mut Lab) {
         if let Some(future) = lab.future.clone() {
             for (run, learned) in future.iter().enumerate() {
-                lab.session.write(&self.theta, run, &learned.theta);
-                if let Some(statistics) = &self.statistics {
-                    lab.session.write(statistics, run, &learned.statistics);
-                }
+                self.model.write(&mut lab.session, run, learned);
             }
             return;
         }
@@ -292,7 +284,7 @@ fn forgetting<'t>(lab: &Lab, tape: &'t Tape, tuning: &Tuning, points: &Points, p
     let Settings { preset, anchor_steps, .. } = lab.settings;
     let e = points.batch(lab, tape, anchor_steps.max(1));
     let now = lab.forward_kept(tape.load(&lab.theta), lab.statistics.as_ref(), &e);
-    let later = lab.forward_kept(tape.load(&tuning.theta), tuning.statistics.as_ref(), &e);
+    let later = lab.forward_kept(tape.load(&tuning.model.theta), tuning.model.statistics.as_ref(), &e);
     let lost = later.logits.cross_entropy(e.labels) - now.logits.cross_entropy(e.labels);
     let (phi, features) = (tape.load(phi), now.features);
     let distance = match preset {

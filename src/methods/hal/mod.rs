@@ -8,6 +8,7 @@
 
 mod anchors;
 
+use super::choice::Choice;
 use super::{Batch, BatchStream, Lab, Learner, Method, RATES};
 use crate::autodiff::{Stored, Tape, Var};
 use crate::memory::Example;
@@ -89,43 +90,23 @@ struct Phi {
 struct Anchors {
     /// Row task · classes + class: images as the model sees them.
     table: Stored,
-    chosen: Stored,
-    tasks: Stored,
-    labels: Stored,
-    weights: Stored,
+    chosen: Choice,
     draws: Vec<Generator>,
 }
 
 impl Anchors {
     fn new(lab: &mut Lab) -> Anchors {
-        let (steps, classes) = (lab.settings.steps(), lab.task_classes());
-        let most = most_anchors(&lab.settings, classes);
-        let s = &mut lab.session;
-        let table = s.rows("anchors", lab.settings.tasks * classes, &[lab.model.inputs()]);
-        let weights = s.rows("anchor weights", steps, &[most]);
-        let mut numbers = |name: &str| s.indices(name, steps, &[most]);
-        let (chosen, tasks, labels) =
-            (numbers("chosen anchors"), numbers("tasks of chosen anchors"), numbers("classes of chosen anchors"));
+        let classes = lab.task_classes();
+        let table = lab.session.rows("anchors", lab.settings.tasks * classes, &[lab.model.inputs()]);
+        let chosen = Choice::new(lab, "anchors", most_anchors(&lab.settings, classes));
         let draws = (0..lab.runs()).map(|r| lab.generator(r, Stream::Anchors, 0)).collect();
-        Anchors { table, chosen, tasks, labels, weights, draws }
-    }
-
-    /// The first `count` anchors that a step looks at.
-    fn batch<'t>(&self, lab: &Lab, tape: &'t Tape, count: usize) -> Batch<'t> {
-        let first = |stored: &Stored| tape.row(stored).slice(0, &[count]);
-        let table = tape.load(&self.table).reshape(&[self.table.rows, self.table.shape[0]]);
-        Batch {
-            pixels: table.gather_rows(first(&self.chosen)),
-            labels: first(&self.labels),
-            weights: first(&self.weights),
-            mask: lab.mask(tape, first(&self.tasks)),
-        }
+        Anchors { table, chosen, draws }
     }
 
     /// Draws which of the `known` anchors each step of a task looks at.
     fn choose(&mut self, lab: &mut Lab, known: usize) {
         let official = lab.settings.preset == Preset::Official;
-        let most = self.chosen.shape[0];
+        let most = self.chosen.size();
         let count = most.min(known);
         // The released code takes the mean over the chosen anchors. The text sums over past tasks; what it
         // does with a task's anchors, one a class, it leaves open. Their mean makes λ mean the same in
@@ -137,15 +118,9 @@ impl Anchors {
             let mut rows = Vec::new();
             for _ in 0..lab.settings.steps() {
                 let chosen = draws.sample_without_replacement(count, known);
-                rows.extend(chosen.into_iter().map(|i| i as u32).chain(std::iter::repeat(0)).take(most));
+                rows.extend(chosen.into_iter().chain(std::iter::repeat(0)).take(most));
             }
-            lab.session.write_index(&self.chosen, run, &rows);
-            let tasks: Vec<u32> = rows.iter().map(|row| row / classes as u32).collect();
-            lab.session.write_index(&self.tasks, run, &tasks);
-            let label = |&row: &u32| lab.classes_of(run, row as usize / classes)[row as usize % classes];
-            let labels: Vec<u32> = rows.iter().map(label).collect();
-            lab.session.write_index(&self.labels, run, &labels);
-            lab.session.write(&self.weights, run, &weights.repeat(lab.settings.steps()));
+            self.chosen.write(lab, run, &rows, &weights.repeat(lab.settings.steps()), classes);
         }
     }
 }
@@ -244,7 +219,7 @@ fn record(lab: &Lab, batches: &BatchStream, phi: &Phi, anchors: Option<(&Anchors
     let batch = lab.batch(&tape, batches);
     let total = match anchors {
         Some((anchors, count)) => {
-            let anchors = anchors.batch(lab, &tape, count);
+            let anchors = anchors.chosen.batch(lab, &tape, &anchors.table, count);
             let anchoring = Anchoring {
                 weights: anchors.weights,
                 lambda: lab.knob(&tape, Knob::Lambda),

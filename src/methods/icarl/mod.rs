@@ -11,8 +11,9 @@ mod herding;
 
 pub use herding::herd;
 
+use super::snapshot::Snapshot;
 use super::{BatchStream, Lab, Learner, Method, Test};
-use crate::autodiff::{Stored, Tape};
+use crate::autodiff::Tape;
 use crate::program::Program;
 use exemplars::Exemplars;
 use herding::{Herding, unit_rows};
@@ -48,31 +49,18 @@ struct Work {
     means: Program,
 }
 
-/// The model after the last task.
-struct Last {
-    theta: Stored,
-    statistics: Option<Stored>,
-}
-
 impl Work {
     fn new(lab: &mut Lab) -> Work {
         let (steps, classes) = (lab.settings.steps(), lab.classes());
         let stream = lab.stream("batch", steps, lab.settings.batch);
-        let averages = lab.model.statistics();
-        let last = Last {
-            theta: lab.session.state("theta of the last task", &[lab.model.parameters()]),
-            statistics: (averages > 0).then(|| lab.session.state("running averages of the last task", &[averages])),
-        };
+        let last = Snapshot::new(lab, "of the last task");
         let exemplars = Exemplars::new(lab);
         let herding = Herding::new(lab, &exemplars.table);
         let first = record(lab, &stream, None);
         let later = record(lab, &stream, Some((&exemplars, &last)));
 
         let snapshot = Tape::new();
-        snapshot.assign(&last.theta, snapshot.load(&lab.theta) + 0.0);
-        if let Some((to, from)) = last.statistics.as_ref().zip(lab.statistics.as_ref()) {
-            snapshot.assign(to, snapshot.load(from) + 0.0);
-        }
+        last.take(lab, &snapshot);
 
         // Step task · m + k, as the exemplars' rows.
         let width = lab.model.features();
@@ -96,7 +84,7 @@ impl Work {
     }
 }
 
-fn record(lab: &Lab, stream: &BatchStream, past: Option<(&Exemplars, &Last)>) -> Program {
+fn record(lab: &Lab, stream: &BatchStream, past: Option<(&Exemplars, &Snapshot)>) -> Program {
     let tape = Tape::new();
     let theta = tape.load(&lab.theta);
     let batch = lab.batch(&tape, stream);
