@@ -5,12 +5,12 @@
 //! Shaders: those of [`MatMul`], with `patches` for an operand.
 
 use crate::float::Float;
-use crate::gemm::{Matrix, gemm};
+use crate::frame::Sight;
 use crate::gpu::Traits;
 use crate::launch::{Cost, Describe, Input, Shader, Twin, View};
 use crate::matmul::{MatMul, Ones, Variant};
 use crate::matmul_shader::{self, Patches};
-use std::ops::Range;
+use crate::slide::{FilterGradient, Slide};
 
 /// How filters move over images: sizes of a convolution. Pairs are (y, x).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -79,105 +79,84 @@ impl Window {
         self.places() * self.filters
     }
 
-    /// Whether a place sees one pixel, its own: then the patches are the input as it lies.
-    fn is_pointwise(&self) -> bool {
-        self.taps == [1, 1] && self.stride == [1, 1] && self.padding == [0, 0] && self.input == self.output
-    }
-
-    /// For each place of `places` and each row of a filter: the columns of the place's patch that lie in the input, and
-    /// where they begin in it. They lie side by side in both.
-    #[inline(always)]
-    fn segments(&self, places: Range<usize>, mut visit: impl FnMut(usize, Range<usize>, usize)) {
-        let ([height, width], [high, wide]) = (self.input, self.output);
-        let ([taps_y, taps_x], [above, left]) = (self.taps, self.padding);
-        for (row, place) in places.enumerate() {
-            let (x, y, image) =
-                (place % wide * self.stride[1], place / wide % high * self.stride[0], place / wide / high);
-            // Taps that fall inside: those from `left − x` on, up to the right edge.
-            let first = left.saturating_sub(x);
-            let end = (width + left).saturating_sub(x).min(taps_x);
-            for tap_y in 0..taps_y {
-                let Some(y) = (y + tap_y).checked_sub(above).filter(|&y| y < height) else { continue };
-                if first < end {
-                    let from = ((image * height + y) * width + x + first - left) * self.channels;
-                    let column = tap_y * taps_x;
-                    visit(row, (column + first) * self.channels..(column + end) * self.channels, from);
-                }
-            }
-        }
-    }
-
-    /// Places whose patches are written out at a time: they stay in a core's second-level cache.
-    fn block(&self) -> usize {
-        const ELEMENTS: usize = 1 << 16;
-        (ELEMENTS / self.patch()).clamp(8, 1024).min(self.places())
-    }
-
-    /// Calls `visit` with blocks of places and their patches `[places, patch]`.
-    fn blocks<F: Float>(&self, input: &[F], mut visit: impl FnMut(Range<usize>, &[F])) {
-        let (block, patch) = (self.block(), self.patch());
-        let pointwise = self.is_pointwise();
-        let mut patches = vec![F::ZERO; if pointwise { 0 } else { block * patch }];
-        for start in (0..self.places()).step_by(block) {
-            let places = start..(start + block).min(self.places());
-            if pointwise {
-                visit(places.clone(), &input[places.start * patch..places.end * patch]);
-                continue;
-            }
-            // Segments come in the order in which they lie here: what is between two of them is past an edge.
-            let mut done = 0;
-            self.segments(places.clone(), |row, columns, from| {
-                let (start, length) = (row * patch + columns.start, columns.len());
-                patches[done..start].fill(F::ZERO);
-                patches[start..start + length].copy_from_slice(&input[from..from + length]);
-                done = start + length;
-            });
-            patches[done..places.len() * patch].fill(F::ZERO);
-            visit(places, &patches);
+    /// How the output's places see the input.
+    fn sight(&self) -> Sight {
+        Sight {
+            size: self.input,
+            channels: self.channels,
+            before: self.padding,
+            first: [0, 0],
+            stride: self.stride,
+            taps: self.taps,
+            places: self.output,
+            lands: (0, [self.output[1] * self.filters, self.filters]),
         }
     }
 
     fn output<F: Float>(&self, filters: &[F], input: &[F], out: &mut [F]) {
-        let (patch, n) = (self.patch(), self.filters);
-        self.blocks(input, |places, patches| {
-            let size = [places.len(), n, patch];
-            gemm(size, rows(patches, patch), rows(filters, n), &mut out[places.start * n..places.end * n], false);
-        });
+        let image = out.len() / self.batch;
+        let slide = Slide { sight: self.sight(), images: input, filters, columns: self.filters, image, out };
+        pulp::Arch::new().dispatch(slide);
     }
 
-    fn filter_gradient<F: Float>(&self, slope: &[F], input: &[F], out: &mut [F]) {
-        let (patch, n) = (self.patch(), self.filters);
-        self.blocks(input, |places, patches| {
-            let transposed = Matrix { data: patches, row: 1, column: patch };
-            let keep = places.start > 0;
-            gemm([patch, n, places.len()], transposed, rows(&slope[places.start * n..], n), out, keep);
-        });
+    fn filter_gradient<F: Float>(&self, slopes: &[F], input: &[F], out: &mut [F]) {
+        let gradient =
+            FilterGradient { sight: self.sight(), images: input, slopes, columns: self.filters, filters: out };
+        pulp::Arch::new().dispatch(gradient);
     }
 
-    fn input_gradient<F: Float>(&self, filters: &[F], slope: &[F], out: &mut [F]) {
-        let (patch, n) = (self.patch(), self.filters);
-        let transposed = Matrix { data: filters, row: 1, column: n };
-        if self.is_pointwise() {
-            return gemm([self.places(), patch, n], rows(slope, n), transposed, out, false);
+    /// Pixels that lie a stride apart meet the same taps, in the other direction: for each such set a convolution of
+    /// the output's cotangent by those taps, by steps of one.
+    fn input_gradient<F: Float>(&self, filters: &[F], slopes: &[F], out: &mut [F]) {
+        let image = out.len() / self.batch;
+        let sets = self.stride[0] * self.stride[1];
+        if (0..2).any(|axis| self.taps[axis] < self.stride[axis]) {
+            out.fill(F::ZERO); // some pixels meet no tap
         }
-        out.fill(F::ZERO);
-        let block = self.block();
-        let mut patches = vec![F::ZERO; block * patch];
-        for start in (0..self.places()).step_by(block) {
-            let places = start..(start + block).min(self.places());
-            gemm([places.len(), patch, n], rows(&slope[start * n..], n), transposed, &mut patches, false);
-            self.segments(places, |row, columns, to| {
-                let length = columns.len();
-                let seen = &patches[row * patch..][columns];
-                out[to..to + length].iter_mut().zip(seen).for_each(|(sum, &x)| *sum += x);
-            });
+        for set in 0..sets {
+            let set = [set / self.stride[1], set % self.stride[1]];
+            let Some(sight) = self.sight_back(set) else { continue };
+            let filters = self.turned(set, sight.taps, filters);
+            let slide = Slide { sight, images: slopes, filters: &filters, columns: self.channels, image, out };
+            pulp::Arch::new().dispatch(slide);
         }
     }
-}
 
-/// A matrix whose rows lie one after another.
-fn rows<F>(data: &[F], length: usize) -> Matrix<'_, F> {
-    Matrix { data, row: length, column: 1 }
+    /// How the pixels that meet tap `set`, and those a stride further on, see the output; if any do.
+    fn sight_back(&self, set: [usize; 2]) -> Option<Sight> {
+        let Window { input, stride, taps, padding, .. } = self;
+        let along = |i: usize| {
+            let pixel = (set[i] + padding[i].next_multiple_of(stride[i]) - padding[i]) % stride[i];
+            let taps = taps[i].checked_sub(set[i]).filter(|&left| left > 0)?.div_ceil(stride[i]);
+            let pixels = input[i].checked_sub(pixel).filter(|&left| left > 0)?.div_ceil(stride[i]);
+            Some((pixel, taps, pixels, (pixel + padding[i] - set[i]) / stride[i]))
+        };
+        let [(top, taps_y, high, first_y), (left, taps_x, wide, first_x)] = [along(0)?, along(1)?];
+        let row = input[1] * self.channels;
+        Some(Sight {
+            size: self.output,
+            channels: self.filters,
+            before: [taps_y - 1, taps_x - 1],
+            first: [first_y, first_x],
+            stride: [1, 1],
+            taps: [taps_y, taps_x],
+            places: [high, wide],
+            lands: (top * row + left * self.channels, [stride[0] * row, stride[1] * self.channels]),
+        })
+    }
+
+    /// The filters at the taps of a set, the last one first, as filters from the output's channels to the input's.
+    fn turned<F: Float>(&self, set: [usize; 2], taps: [usize; 2], filters: &[F]) -> Vec<F> {
+        let mut turned = Vec::with_capacity(taps[0] * taps[1] * self.filters * self.channels);
+        for (y, x) in (0..taps[0]).rev().flat_map(|y| (0..taps[1]).rev().map(move |x| (y, x))) {
+            let tap = (set[0] + y * self.stride[0]) * self.taps[1] + set[1] + x * self.stride[1];
+            let of_tap = &filters[tap * self.channels * self.filters..][..self.channels * self.filters];
+            for filter in 0..self.filters {
+                turned.extend(of_tap.iter().skip(filter).step_by(self.filters));
+            }
+        }
+        turned
+    }
 }
 
 impl Conv {

@@ -221,46 +221,79 @@ impl Epilogue {
         if self.is_identity() {
             return;
         }
-        scratch.resize(self.instructions.len() * BLOCK, F::ZERO);
+        let last = self.instructions.len() - 1;
+        scratch.resize(last * BLOCK, F::ZERO);
         for (block, values) in out.chunks_mut(BLOCK).enumerate() {
-            let start = block * BLOCK;
-            let length = values.len();
-            let last = self.instructions.len() - 1;
-            let as_it_is = |n: usize| self.as_it_is(n, extras, old, values, start..start + length);
-            for (n, instruction) in self.instructions.iter().enumerate() {
+            let elements = block * BLOCK..block * BLOCK + values.len();
+            for n in (0..last).filter(|&n| self.takes_register(n, extras, block)) {
                 let (earlier, rest) = scratch.split_at_mut(n * BLOCK);
-                let target = &mut rest[..length];
-                let register = |r: usize| as_it_is(r).unwrap_or(&earlier[r * BLOCK..r * BLOCK + length]);
-                match (as_it_is(n), *instruction) {
-                    (Some(found), _) if n == last => target.copy_from_slice(found),
-                    (Some(_), _) | (None, Instruction::Value) => {}
-                    (None, Instruction::Extra(e)) => read(self.extras[e], &extras[e], start, target),
-                    (None, Instruction::Constant(c)) => target.fill(F::of(c)),
-                    (None, Instruction::Unary(op, x)) => unary(op, register(x), target),
-                    (None, Instruction::Binary(op, a, b)) => binary(op, register(a), register(b), target),
-                }
+                let operand = |r: usize| {
+                    let found = self.source(r, extras, old, elements.clone(), earlier);
+                    Some(found.unwrap_or(values))
+                };
+                self.evaluate(n, operand, extras, elements.start, &mut rest[..values.len()]);
             }
-            values.copy_from_slice(&scratch[last * BLOCK..last * BLOCK + length]);
+            // The result is written over the values, which may be what it is computed from.
+            let operand = |r: usize| self.source(r, extras, old, elements.clone(), scratch);
+            self.evaluate(last, operand, extras, elements.start, values);
         }
     }
 
-    /// What an instruction yields, where it lies somewhere already and need not be copied to be read.
-    fn as_it_is<'a, F: Float>(
+    /// Writes what an instruction yields; an operand that is `None` is the target itself.
+    fn evaluate<'a, F: Float>(
+        &self,
+        n: usize,
+        operand: impl Fn(usize) -> Option<&'a [F]>,
+        extras: &[Input<'_, F>],
+        start: usize,
+        target: &mut [F],
+    ) {
+        match self.instructions[n] {
+            Instruction::Constant(c) => target.fill(F::of(c)),
+            Instruction::Unary(op, x) => unary(op, operand(x), target),
+            Instruction::Binary(op, a, b) => binary(op, operand(a), operand(b), target),
+            Instruction::Extra(e) if self.lies_as_read(e, &extras[e]) => {
+                if let Some(x) = operand(n) {
+                    target.copy_from_slice(x);
+                }
+            }
+            Instruction::Extra(e) => read(self.extras[e], &extras[e], start, target),
+            Instruction::Value => {}
+        }
+    }
+
+    /// Whether an instruction's result has to be written for a block: not where it lies somewhere already.
+    fn takes_register<F>(&self, n: usize, extras: &[Input<'_, F>], block: usize) -> bool {
+        match self.instructions[n] {
+            Instruction::Value => false,
+            Instruction::Constant(_) => block == 0, // it stays what it is, and no block is longer than the first
+            Instruction::Extra(e) => !self.lies_as_read(e, &extras[e]),
+            Instruction::Unary(..) | Instruction::Binary(..) => true,
+        }
+    }
+
+    /// Whether an extra is read element by element, from where it is.
+    fn lies_as_read<F>(&self, e: usize, input: &Input<'_, F>) -> bool {
+        matches!((self.extras[e], input), (Access::Full, Input::Out | Input::Float(_)))
+    }
+
+    /// Where the result of an instruction is: among the extras, in the registers, or, if `None`, it is the values.
+    fn source<'a, F: Float>(
         &self,
         n: usize,
         extras: &'a [Input<'_, F>],
         old: Option<&'a [F]>,
-        values: &'a [F],
         elements: Range<usize>,
+        registers: &'a [F],
     ) -> Option<&'a [F]> {
         match self.instructions[n] {
-            Instruction::Value => Some(values),
+            Instruction::Value => None,
             Instruction::Extra(e) => match (self.extras[e], &extras[e]) {
-                (Access::Full, Input::Out) => Some(old.map_or(values, |old| &old[elements])),
+                (Access::Full, Input::Out) => old.map(|old| &old[elements]),
                 (Access::Full, Input::Float(x)) => Some(&x[elements]),
-                _ => None,
+                _ => Some(&registers[n * BLOCK..][..elements.len()]),
             },
-            _ => None,
+            _ => Some(&registers[n * BLOCK..][..elements.len()]),
         }
     }
 }
@@ -308,12 +341,14 @@ fn each_run(elements: Range<usize>, width: usize, mut piece: impl FnMut(usize, u
     }
 }
 
-// One loop an operator, so that each is vectorised: a match inside the loop would not be.
-fn unary<F: Float>(op: Unary, x: &[F], target: &mut [F]) {
+// One loop an operator, so that each is vectorised: a match inside the loop would not be. An operand that is `None` is
+// the target itself.
+fn unary<F: Float>(op: Unary, x: Option<&[F]>, target: &mut [F]) {
     macro_rules! each {
         ($op:expr) => {
-            for (t, &x) in target.iter_mut().zip(x) {
-                *t = $op.apply(x);
+            match x {
+                Some(x) => target.iter_mut().zip(x).for_each(|(t, &x)| *t = $op.apply(x)),
+                None => target.iter_mut().for_each(|t| *t = $op.apply(*t)),
             }
         };
     }
@@ -327,11 +362,16 @@ fn unary<F: Float>(op: Unary, x: &[F], target: &mut [F]) {
     }
 }
 
-fn binary<F: Float>(op: Binary, a: &[F], b: &[F], target: &mut [F]) {
+fn binary<F: Float>(op: Binary, a: Option<&[F]>, b: Option<&[F]>, target: &mut [F]) {
     macro_rules! each {
         ($op:expr) => {
-            for ((t, &a), &b) in target.iter_mut().zip(a).zip(b) {
-                *t = $op.apply(a, b);
+            match (a, b) {
+                (Some(a), Some(b)) => {
+                    target.iter_mut().zip(a.iter().zip(b)).for_each(|(t, (&a, &b))| *t = $op.apply(a, b))
+                }
+                (Some(a), None) => target.iter_mut().zip(a).for_each(|(t, &a)| *t = $op.apply(a, *t)),
+                (None, Some(b)) => target.iter_mut().zip(b).for_each(|(t, &b)| *t = $op.apply(*t, b)),
+                (None, None) => target.iter_mut().for_each(|t| *t = $op.apply(*t, *t)),
             }
         };
     }

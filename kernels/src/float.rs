@@ -1,5 +1,6 @@
 //! The number types of the CPU twins: `f32` makes programs work, `f64` is the oracle.
 
+use crate::lanes::Lanes;
 use std::fmt::Debug;
 use std::ops::{Add, AddAssign, Div, Mul, Neg, Sub};
 
@@ -17,6 +18,7 @@ pub trait Float:
     + Div<Output = Self>
     + Neg<Output = Self>
     + AddAssign
+    + Lanes
     + 'static
 {
     /// Zero.

@@ -5,8 +5,8 @@ use std::ops::Range;
 
 /// Columns of the product whose sums stay in registers while a row's pixels go by.
 const PANEL: usize = 64;
-/// Rows of the weights that are met in one go: they fill the first-level cache.
-const TILE: usize = 128;
+/// Rows of the weights that are met in one go: few enough for a cache, and so many that an image has some work in each.
+const TILE: usize = 196;
 /// Images that meet a tile while it is there.
 const GROUP: usize = 64;
 

@@ -1,0 +1,270 @@
+//! Convolution on the CPU: filters slide over images, and no patch is written out.
+//!
+//! What a row of a filter sees lies side by side in an image that has its zeros around it: `taps_x · channels`
+//! numbers. A tile of sums, a few places by a few vectors, stays in registers while a whole filter goes by; in the
+//! filters' gradient it is a few numbers of a filter by a few vectors, and places go by.
+
+use crate::float::Float;
+use crate::frame::{Frame, Place, Sight};
+use pulp::{Simd, WithSimd};
+use std::ops::Range;
+
+/// `out[place, :] = Σ numbers seen from the place · filters[number, :]`.
+pub(crate) struct Slide<'a, F> {
+    pub sight: Sight,
+    /// Images, without zeros around them.
+    pub images: &'a [F],
+    /// `[taps_y · taps_x · channels, columns]`
+    pub filters: &'a [F],
+    pub columns: usize,
+    /// Elements of `out` for an image.
+    pub image: usize,
+    pub out: &'a mut [F],
+}
+
+/// `filters[number, :] = Σ numbers seen from a place · slopes[place, :]`.
+pub(crate) struct FilterGradient<'a, F> {
+    pub sight: Sight,
+    /// Images, without zeros around them.
+    pub images: &'a [F],
+    /// `[places of all images, columns]`
+    pub slopes: &'a [F],
+    pub columns: usize,
+    pub filters: &'a mut [F],
+}
+
+/// Columns that are computed in one go, as vectors of a tile.
+struct Panel {
+    columns: Range<usize>,
+    vectors: usize,
+}
+
+/// Cuts columns into panels of three vectors at most, of which four rows fill the registers.
+fn panels<F: Float, S: Simd>(columns: usize) -> Vec<Panel> {
+    let lanes = F::lanes::<S>();
+    let mut panels: Vec<Panel> = vec![];
+    let mut start = 0;
+    while start < columns {
+        // Two and two, rather than three and one.
+        let vectors = match (columns - start).div_ceil(lanes) {
+            few @ 1..=2 => few,
+            4 => 2,
+            _ => 3,
+        };
+        let end = (start + vectors * lanes).min(columns);
+        panels.push(Panel { columns: start..end, vectors });
+        start = end;
+    }
+    panels
+}
+
+impl Panel {
+    /// Its part of what is packed, `rows` rows.
+    fn part<F: Float, S: Simd>(&self, rows: usize) -> Range<usize> {
+        let first = self.columns.start * rows; // all panels before it are full
+        first..first + rows * self.vectors * F::lanes::<S>()
+    }
+}
+
+/// Numbers that all panels take, for so many rows.
+fn packed_length<F: Float, S: Simd>(panels: &[Panel], rows: usize) -> usize {
+    panels.last().map_or(0, |panel| panel.part::<F, S>(rows).end)
+}
+
+/// Lays a matrix `[rows, columns]` out panel by panel, each row of a panel filled up with zeros.
+#[inline(always)]
+fn pack<F: Float, S: Simd>(panels: &[Panel], matrix: &[F], columns: usize, packed: &mut [F]) {
+    let rows = matrix.len() / columns;
+    for panel in panels {
+        let width = panel.columns.len();
+        let part = &mut packed[panel.part::<F, S>(rows)];
+        for (to, from) in part.chunks_exact_mut(panel.vectors * F::lanes::<S>()).zip(matrix.chunks_exact(columns)) {
+            to[..width].copy_from_slice(&from[panel.columns.clone()]);
+            to[width..].fill(F::ZERO);
+        }
+    }
+}
+
+/// The way back.
+fn unpack<F: Float, S: Simd>(panels: &[Panel], packed: &[F], columns: usize, matrix: &mut [F]) {
+    let rows = matrix.len() / columns;
+    for panel in panels {
+        let width = panel.columns.len();
+        let part = &packed[panel.part::<F, S>(rows)];
+        for (to, from) in matrix.chunks_exact_mut(columns).zip(part.chunks_exact(panel.vectors * F::lanes::<S>())) {
+            to[panel.columns.clone()].copy_from_slice(&from[..width]);
+        }
+    }
+}
+
+/// What is seen: numbers from one row to the next, and those that a row of a filter sees.
+#[derive(Clone, Copy)]
+struct Seen<'a, F> {
+    seen: &'a [F],
+    row: usize,
+    run: usize,
+}
+
+impl<F: Float> WithSimd for Slide<'_, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Slide { sight, images, filters, columns, image, out } = self;
+        let (numbers, panels) = (sight.numbers(), panels::<F, S>(columns));
+        let mut packed = vec![F::ZERO; packed_length::<F, S>(&panels, numbers)];
+        pack::<F, S>(&panels, filters, columns, &mut packed);
+        let mut frame = Frame::new(&sight);
+        let (places, row) = (frame.places(image), frame.row());
+        for strip in frame.strips(out.len() / image) {
+            let (count, first) = frame.lands(&strip, image);
+            let (seen, places, out) = (frame.around(&strip, images), &places[..count], &mut out[first..]);
+            for panel in &panels {
+                let filters = F::vectors::<S>(&packed[panel.part::<F, S>(numbers)]);
+                let (seen, columns) = (Seen { seen, row, run: sight.run() }, panel.columns.clone());
+                match panel.vectors {
+                    1 => slide::<F, S, 1, 8>(simd, seen, places, filters, columns, out),
+                    2 => slide::<F, S, 2, 5>(simd, seen, places, filters, columns, out),
+                    _ => slide::<F, S, 3, 3>(simd, seen, places, filters, columns, out),
+                }
+            }
+        }
+    }
+}
+
+/// A panel at all places, `P` places at a time.
+#[inline(always)]
+fn slide<F: Float, S: Simd, const V: usize, const P: usize>(
+    simd: S,
+    Seen { seen, row, run }: Seen<'_, F>,
+    places: &[Place],
+    filters: &[F::Vector<S>],
+    columns: Range<usize>,
+    out: &mut [F],
+) {
+    for places in places.chunks(P) {
+        // A tile that is not full computes its last place several times.
+        let tile: [Place; P] = std::array::from_fn(|p| places[p.min(places.len() - 1)]);
+        let mut sums = [[F::splat(simd, F::ZERO); V]; P];
+        for (tap, filters) in filters.chunks_exact(run * V).enumerate() {
+            let rows: [&[F]; P] = std::array::from_fn(|p| &seen[tile[p].sees + tap * row..][..run]);
+            for (j, filters) in filters.chunks_exact(V).enumerate() {
+                for p in 0..P {
+                    let x = F::splat(simd, rows[p][j]);
+                    for v in 0..V {
+                        sums[p][v] = F::multiply_add(simd, x, filters[v], sums[p][v]);
+                    }
+                }
+            }
+        }
+        for p in 0..P {
+            store::<F, S, V>(sums[p], &mut out[tile[p].lands + columns.start..][..columns.len()]);
+        }
+    }
+}
+
+/// Writes vectors, of the last one only what fits.
+#[inline(always)]
+fn store<F: Float, S: Simd, const V: usize>(vectors: [F::Vector<S>; V], out: &mut [F]) {
+    let lanes = F::lanes::<S>();
+    let whole = out.len() / lanes;
+    for v in 0..V {
+        if v < whole {
+            F::vectors_mut::<S>(&mut out[v * lanes..])[0] = vectors[v];
+        } else {
+            let mut spilled = [F::ZERO; 64];
+            F::vectors_mut::<S>(&mut spilled)[0] = vectors[v];
+            out[v * lanes..].iter_mut().zip(&spilled).for_each(|(out, &x)| *out = x);
+        }
+    }
+}
+
+/// Places that go by while a tile of a filter stays: what they see, and their slopes, are in the first-level cache.
+const GO_BY: usize = 128;
+
+impl<F: Float> WithSimd for FilterGradient<'_, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let FilterGradient { sight, images, slopes, columns, filters } = self;
+        let (numbers, panels) = (sight.numbers(), panels::<F, S>(columns));
+        let mut sums = vec![F::ZERO; packed_length::<F, S>(&panels, numbers)];
+        let mut frame = Frame::new(&sight);
+        let (places, row) = (frame.places(0), frame.row());
+        let mut packed = vec![F::ZERO; packed_length::<F, S>(&panels, places.len())];
+        for strip in frame.strips(slopes.len() / columns / (sight.places[0] * sight.places[1])) {
+            let numbered = frame.numbers(&strip);
+            let (seen, count) = (frame.around(&strip, images), numbered.len());
+            let seen = Seen { seen, row, run: sight.run() };
+            pack::<F, S>(&panels, &slopes[numbered.start * columns..numbered.end * columns], columns, &mut packed);
+            for panel in &panels {
+                let slopes = F::vectors::<S>(&packed[panel.part::<F, S>(count)]);
+                let sums = F::vectors_mut::<S>(&mut sums[panel.part::<F, S>(numbers)]);
+                for (places, slopes) in places[..count].chunks(GO_BY).zip(slopes.chunks(GO_BY * panel.vectors)) {
+                    match panel.vectors {
+                        1 => gather::<F, S, 1, 8>(simd, seen, places, slopes, sums),
+                        2 => gather::<F, S, 2, 5>(simd, seen, places, slopes, sums),
+                        _ => gather::<F, S, 3, 3>(simd, seen, places, slopes, sums),
+                    }
+                }
+            }
+        }
+        unpack::<F, S>(&panels, &sums, columns, filters);
+    }
+}
+
+/// Adds what some places contribute to a panel of the filters, `N` numbers of a filter at a time.
+#[inline(always)]
+fn gather<F: Float, S: Simd, const V: usize, const N: usize>(
+    simd: S,
+    Seen { seen, row, run }: Seen<'_, F>,
+    places: &[Place],
+    slopes: &[F::Vector<S>],
+    sums: &mut [F::Vector<S>],
+) {
+    for (tap, sums) in sums.chunks_exact_mut(run * V).enumerate() {
+        let mut tiles = sums.chunks_exact_mut(N * V);
+        let mut at = tap * row;
+        for sums in &mut tiles {
+            tile::<F, S, V, N>(simd, seen, at, places, slopes, sums);
+            at += N;
+        }
+        for sums in tiles.into_remainder().chunks_exact_mut(V) {
+            tile::<F, S, V, 1>(simd, seen, at, places, slopes, sums);
+            at += 1;
+        }
+    }
+}
+
+/// Adds to the sums of `N` numbers side by side, `at` numbers behind where each place begins to see.
+#[inline(always)]
+fn tile<F: Float, S: Simd, const V: usize, const N: usize>(
+    simd: S,
+    seen: &[F],
+    at: usize,
+    places: &[Place],
+    slopes: &[F::Vector<S>],
+    sums: &mut [F::Vector<S>],
+) {
+    let mut tile = [[F::splat(simd, F::ZERO); V]; N];
+    for n in 0..N {
+        for v in 0..V {
+            tile[n][v] = sums[n * V + v];
+        }
+    }
+    for (place, slope) in places.iter().zip(slopes.chunks_exact(V)) {
+        let numbers = &seen[place.sees + at..][..N];
+        for n in 0..N {
+            let x = F::splat(simd, numbers[n]);
+            for v in 0..V {
+                tile[n][v] = F::multiply_add(simd, x, slope[v], tile[n][v]);
+            }
+        }
+    }
+    for n in 0..N {
+        for v in 0..V {
+            sums[n * V + v] = tile[n][v];
+        }
+    }
+}
