@@ -169,15 +169,22 @@ fn store<F: Float, S: Simd, const V: usize>(vectors: [F::Vector<S>; V], out: &mu
     let lanes = F::lanes::<S>();
     let whole = out.len() / lanes;
     for v in 0..V {
+        let out = &mut out[v * lanes..];
         if v < whole {
-            F::vectors_mut::<S>(&mut out[v * lanes..])[0] = vectors[v];
-        } else {
-            let mut spilled = [F::ZERO; 64];
-            F::vectors_mut::<S>(&mut spilled)[0] = vectors[v];
-            out[v * lanes..].iter_mut().zip(&spilled).for_each(|(out, &x)| *out = x);
+            F::vectors_mut::<S>(out)[0] = vectors[v];
+            continue;
+        }
+        let mut spilled = [F::ZERO; MOST_LANES];
+        F::vectors_mut::<S>(&mut spilled)[0] = vectors[v];
+        match out.len() == lanes / 2 {
+            true => out.copy_from_slice(&spilled[..lanes / 2]), // of a length that the compiler knows: one move
+            false => out.iter_mut().zip(&spilled).for_each(|(out, &x)| *out = x),
         }
     }
 }
+
+/// Numbers that the widest vectors hold.
+const MOST_LANES: usize = 16;
 
 /// Places that go by while a tile of a filter stays: what they see, and their slopes, are in the first-level cache.
 const GO_BY: usize = 128;
@@ -192,21 +199,17 @@ impl<F: Float> WithSimd for FilterGradient<'_, F> {
         let mut sums = vec![F::ZERO; packed_length::<F, S>(&panels, numbers)];
         let mut frame = Frame::new(&sight);
         let (places, row) = (frame.places(0), frame.row());
-        let mut packed = vec![F::ZERO; packed_length::<F, S>(&panels, places.len())];
         for strip in frame.strips(slopes.len() / columns / (sight.places[0] * sight.places[1])) {
             let numbered = frame.numbers(&strip);
-            let (seen, count) = (frame.around(&strip, images), numbered.len());
-            let seen = Seen { seen, row, run: sight.run() };
-            pack::<F, S>(&panels, &slopes[numbered.start * columns..numbered.end * columns], columns, &mut packed);
+            let seen = Seen { seen: frame.around(&strip, images), row, run: sight.run() };
             for panel in &panels {
-                let slopes = F::vectors::<S>(&packed[panel.part::<F, S>(count)]);
                 let sums = F::vectors_mut::<S>(&mut sums[panel.part::<F, S>(numbers)]);
-                for (places, slopes) in places[..count].chunks(GO_BY).zip(slopes.chunks(GO_BY * panel.vectors)) {
-                    match panel.vectors {
-                        1 => gather::<F, S, 1, 8>(simd, seen, places, slopes, sums),
-                        2 => gather::<F, S, 2, 5>(simd, seen, places, slopes, sums),
-                        _ => gather::<F, S, 3, 3>(simd, seen, places, slopes, sums),
-                    }
+                let slopes = &slopes[numbered.start * columns + panel.columns.start..];
+                let places = &places[..numbered.len()];
+                match panel.vectors {
+                    1 => go_by::<F, S, 1, 8>(simd, seen, places, slopes, columns, sums),
+                    2 => go_by::<F, S, 2, 5>(simd, seen, places, slopes, columns, sums),
+                    _ => go_by::<F, S, 3, 3>(simd, seen, places, slopes, columns, sums),
                 }
             }
         }
@@ -214,37 +217,63 @@ impl<F: Float> WithSimd for FilterGradient<'_, F> {
     }
 }
 
-/// Adds what some places contribute to a panel of the filters, `N` numbers of a filter at a time.
+/// Adds what places contribute to a panel of the filters, `N` numbers of a filter at a time. Slopes are read in whole
+/// vectors: what lies beyond a place's own ends in sums that nobody reads.
+#[inline(always)]
+fn go_by<F: Float, S: Simd, const V: usize, const N: usize>(
+    simd: S,
+    seen: Seen<'_, F>,
+    places: &[Place],
+    slopes: &[F],
+    columns: usize,
+    sums: &mut [F::Vector<S>],
+) {
+    let width = V * F::lanes::<S>();
+    let whole = slopes.len().checked_sub(width).map_or(0, |room| room / columns + 1).min(places.len());
+    let (whole, last) = places.split_at(whole);
+    for start in (0..whole.len()).step_by(GO_BY) {
+        let places = &whole[start..(start + GO_BY).min(whole.len())];
+        gather::<F, S, V, N>(simd, seen, places, &slopes[start * columns..], columns, sums);
+    }
+    if !last.is_empty() {
+        // Nothing lies behind the last slopes.
+        let mut padded = slopes[whole.len() * columns..].to_vec();
+        padded.resize(last.len() * columns + width, F::ZERO);
+        gather::<F, S, V, N>(simd, seen, last, &padded, columns, sums);
+    }
+}
+
 #[inline(always)]
 fn gather<F: Float, S: Simd, const V: usize, const N: usize>(
     simd: S,
     Seen { seen, row, run }: Seen<'_, F>,
     places: &[Place],
-    slopes: &[F::Vector<S>],
+    slopes: &[F],
+    columns: usize,
     sums: &mut [F::Vector<S>],
 ) {
     for (tap, sums) in sums.chunks_exact_mut(run * V).enumerate() {
         let mut tiles = sums.chunks_exact_mut(N * V);
         let mut at = tap * row;
         for sums in &mut tiles {
-            tile::<F, S, V, N>(simd, seen, at, places, slopes, sums);
+            tile::<F, S, V, N>(simd, &seen[at..], places, slopes, columns, sums);
             at += N;
         }
         for sums in tiles.into_remainder().chunks_exact_mut(V) {
-            tile::<F, S, V, 1>(simd, seen, at, places, slopes, sums);
+            tile::<F, S, V, 1>(simd, &seen[at..], places, slopes, columns, sums);
             at += 1;
         }
     }
 }
 
-/// Adds to the sums of `N` numbers side by side, `at` numbers behind where each place begins to see.
+/// Adds to the sums of `N` numbers side by side, which begin where a place begins to see `seen`.
 #[inline(always)]
 fn tile<F: Float, S: Simd, const V: usize, const N: usize>(
     simd: S,
     seen: &[F],
-    at: usize,
     places: &[Place],
-    slopes: &[F::Vector<S>],
+    slopes: &[F],
+    columns: usize,
     sums: &mut [F::Vector<S>],
 ) {
     let mut tile = [[F::splat(simd, F::ZERO); V]; N];
@@ -253,8 +282,9 @@ fn tile<F: Float, S: Simd, const V: usize, const N: usize>(
             tile[n][v] = sums[n * V + v];
         }
     }
-    for (place, slope) in places.iter().zip(slopes.chunks_exact(V)) {
-        let numbers = &seen[place.sees + at..][..N];
+    for (i, place) in places.iter().enumerate() {
+        let numbers = &seen[place.sees..][..N];
+        let slope = &F::vectors::<S>(&slopes[i * columns..][..V * F::lanes::<S>()])[..V];
         for n in 0..N {
             let x = F::splat(simd, numbers[n]);
             for v in 0..V {
