@@ -201,6 +201,11 @@ impl Describe for Conv {
             ConvPart::Filters => "conv_filters",
         }
     }
+    fn shape(&self) -> String {
+        let Window { batch, input: [height, width], channels, filters, taps: [y, x], stride, .. } = self.window;
+        let stride = if stride == [1, 1] { String::new() } else { format!(" / {}", stride[0]) };
+        format!("[{batch}, {height}, {width}, {channels}] * [{y}, {x}, {channels}, {filters}]{stride}")
+    }
     fn elements(&self) -> usize {
         match self.part {
             ConvPart::Output => self.window.output_elements(),

@@ -8,6 +8,7 @@ use crate::float::Float;
 use crate::kernel_call::TwinCall;
 use crate::launch::{BufferId, Input, Launch, View};
 use crate::store::{HostBuffer, HostMemory};
+use crate::timing::Watch;
 use rayon::prelude::*;
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -46,70 +47,100 @@ impl<F: TwinCall> CpuProgram<F> {
         self.pool.lock().expect("no thread panics with the pool").push(arena);
     }
 
-    /// Replays `steps` in order, each run for itself.
-    pub(crate) fn run_in_order(&self, memory: &mut HostMemory<F>, steps: Range<usize>) {
+    /// Replays `steps` in order, each run for itself. Returns those that looked on, one a thread.
+    pub(crate) fn run_in_order<W: Watch>(
+        &self,
+        memory: &mut HostMemory<F>,
+        steps: Range<usize>,
+        watch: impl Fn(usize) -> W,
+    ) -> Vec<W> {
         let threads = rayon::current_num_threads().min(memory.runs.len());
         // Small turns share the runs evenly among threads; large ones keep a run's state in cache.
         let turn = (steps.len() / 8).max(1);
-        let shared = &memory.shared;
-        let waiting: VecDeque<_> = memory.runs.iter_mut().map(|run| (steps.start, run)).collect();
-        let waiting = Mutex::new(waiting);
+        let (shared, last) = (&memory.shared, steps.end);
+        let waiting: VecDeque<_> = memory.runs.iter_mut().enumerate().map(|run| (steps.start, run)).collect();
+        let waiting = &Mutex::new(waiting);
+        let mut watches: Vec<W> = (0..threads).map(watch).collect();
         rayon::scope(|scope| {
-            for _ in 0..threads {
-                scope.spawn(|_| {
+            for watch in &mut watches {
+                scope.spawn(move |_| {
                     let mut arena = self.arena();
+                    watch.open();
                     loop {
                         let next = waiting.lock().expect("no thread panics with the queue").pop_front();
-                        let Some((at, run)) = next else { break };
-                        let end = (at + turn).min(steps.end);
-                        (at..end).for_each(|step| self.step(shared, run, &mut arena, step));
-                        if end < steps.end {
-                            waiting.lock().expect("no thread panics with the queue").push_back((end, run));
+                        let Some((at, (number, run))) = next else { break };
+                        let end = (at + turn).min(last);
+                        (at..end).for_each(|step| self.step(shared, run, &mut arena, (number, step), watch));
+                        if end < last {
+                            waiting.lock().expect("no thread panics with the queue").push_back((end, (number, run)));
                         }
                     }
+                    watch.close();
                     self.give_back(arena);
                 });
             }
         });
+        watches
     }
 
-    /// Replays `steps` in any order and at the same time: no step may read what another writes.
-    pub(crate) fn run_independent(&self, memory: &mut HostMemory<F>, steps: Range<usize>) {
+    /// Replays `steps` in any order and at the same time: no step may read what another writes. Returns those that
+    /// looked on, one a step of a run.
+    pub(crate) fn run_independent<W: Watch>(
+        &self,
+        memory: &mut HostMemory<F>,
+        steps: Range<usize>,
+        watch: impl Fn(usize) -> W + Sync,
+    ) -> Vec<W> {
         let jobs: Vec<(usize, usize)> =
             (0..memory.runs.len()).flat_map(|r| steps.clone().map(move |s| (r, s))).collect();
         let (shared, runs) = (&memory.shared, &memory.runs);
-        let results: Vec<Vec<Deferred<F>>> = jobs
+        let (results, watches): (Vec<Vec<Deferred<F>>>, Vec<W>) = jobs
             .par_iter()
             .with_max_len(1)
             .map(|&(run, step)| {
                 let mut arena = self.arena();
-                let deferred = self.deferred_step(shared, &runs[run], &mut arena, step);
+                let mut watch = watch(rayon::current_thread_index().unwrap_or(0));
+                watch.open();
+                let deferred = self.deferred_step(shared, &runs[run], &mut arena, (run, step), &mut watch);
+                watch.close();
                 self.give_back(arena);
-                deferred
+                (deferred, watch)
             })
-            .collect();
+            .unzip();
         for (&(run, _), deferred) in jobs.iter().zip(results) {
             for (id, offset, values) in deferred {
                 let HostBuffer::Float(buffer) = &mut memory.runs[run][id] else { panic!("an output must be floats") };
                 buffer[offset..offset + values.len()].copy_from_slice(&values);
             }
         }
+        watches
     }
 
-    fn step(&self, shared: &[HostBuffer<F>], run: &mut [HostBuffer<F>], arena: &mut Arena<F>, step: usize) {
-        for launch in &self.launches {
+    /// One step (`at`: number of the run, and the step).
+    fn step(
+        &self,
+        shared: &[HostBuffer<F>],
+        run: &mut [HostBuffer<F>],
+        arena: &mut Arena<F>,
+        at: (usize, usize),
+        watch: &mut impl Watch,
+    ) {
+        let (number, step) = at;
+        for (n, launch) in self.launches.iter().enumerate() {
             let start = start(&launch.output, step);
             // Taking the output out of its place leaves the inputs free to be borrowed.
             match launch.output.buffer {
                 BufferId::Stored(id) => {
                     let mut buffer = std::mem::take(&mut run[id]);
                     let HostBuffer::Float(out) = &mut buffer else { panic!("an output must be floats, one row a run") };
-                    self.launch(launch, shared, run, arena, step, &mut out[start..]);
+                    let out = &mut out[start..];
+                    watch.time(number, step, n, || self.launch(launch, shared, run, arena, step, out));
                     run[id] = buffer;
                 }
                 BufferId::Temporary(id) => {
                     let mut out = std::mem::take(&mut arena.temporaries[id]);
-                    self.launch(launch, shared, run, arena, step, &mut out[start..]);
+                    let at = &mut out[start..];
+                    watch.time(number, step, n, || self.launch(launch, shared, run, arena, step, at));
                     arena.temporaries[id] = out;
                 }
             }
@@ -121,20 +152,23 @@ impl<F: TwinCall> CpuProgram<F> {
         shared: &[HostBuffer<F>],
         run: &[HostBuffer<F>],
         arena: &mut Arena<F>,
-        step: usize,
+        at: (usize, usize),
+        watch: &mut impl Watch,
     ) -> Vec<Deferred<F>> {
+        let (number, step) = at;
         let mut deferred = Vec::new();
-        for launch in &self.launches {
+        for (n, launch) in self.launches.iter().enumerate() {
             let start = start(&launch.output, step);
             match launch.output.buffer {
                 BufferId::Stored(id) => {
                     let mut out = vec![F::ZERO; launch.kernel.describe().elements()];
-                    self.launch(launch, shared, run, arena, step, &mut out);
+                    watch.time(number, step, n, || self.launch(launch, shared, run, arena, step, &mut out));
                     deferred.push((id, start, out));
                 }
                 BufferId::Temporary(id) => {
                     let mut out = std::mem::take(&mut arena.temporaries[id]);
-                    self.launch(launch, shared, run, arena, step, &mut out[start..]);
+                    let at = &mut out[start..];
+                    watch.time(number, step, n, || self.launch(launch, shared, run, arena, step, at));
                     arena.temporaries[id] = out;
                 }
             }

@@ -1,6 +1,8 @@
 //! Which device computes, and how a user names it.
 
 use crate::gpu::{Gpu, Traits};
+use crate::launch::Launch;
+use crate::timing::Clock;
 use std::sync::Arc;
 
 /// Where programs run.
@@ -133,6 +135,22 @@ impl Device {
             // An adapter tells what one buffer may be, and nobody what all may.
             Device::Gpu(gpu) => Room { memory: None, buffer: Some(gpu.largest_buffer()) },
             Device::Dry => Room::default(),
+        }
+    }
+
+    /// What can tell the time of a launch here, the best first.
+    pub fn clocks(&self) -> Vec<Clock> {
+        match self {
+            Device::Gpu(gpu) => gpu.clocks(),
+            _ => vec![Clock::Thread],
+        }
+    }
+
+    /// The variant that computes a launch here: a shader and its entry point, or the twin.
+    pub fn variant(&self, launch: &Launch) -> String {
+        match self {
+            Device::Gpu(gpu) => launch.kernel.describe().shader(gpu.traits(), &launch.inputs).variant(),
+            _ => "twin".into(),
         }
     }
 

@@ -5,6 +5,7 @@ use crate::device::Device;
 use crate::gpu::GpuProgram;
 use crate::launch::{Cost, Launch};
 use crate::store::{Memory, Store};
+use crate::timing::{Lane, Pass, Stopwatch, Watch};
 use std::ops::Range;
 
 /// Whether a step may read what an earlier one wrote.
@@ -60,23 +61,39 @@ impl Executable {
     /// Replays steps `steps`. Returns when the work is done (CPU) or handed over (GPU).
     pub fn run(&self, store: &mut Store, steps: Range<usize>, order: Order) {
         match (&self.program, &mut store.memory) {
-            (Backend::F32(p), Memory::F32(m)) => run_cpu(p, m, steps, order),
-            (Backend::F64(p), Memory::F64(m)) => run_cpu(p, m, steps, order),
+            (Backend::F32(p), Memory::F32(m)) => drop(run_cpu(p, m, steps, order, |_| ())),
+            (Backend::F64(p), Memory::F64(m)) => drop(run_cpu(p, m, steps, order, |_| ())),
             (Backend::Gpu(p), Memory::Gpu(_)) => p.run(steps),
             (Backend::Dry, Memory::Dry) => {}
             _ => panic!("the store belongs to another device"),
         }
     }
+
+    /// The same with the same result, and when each launch ran. Waits for the device.
+    ///
+    /// # Panics
+    /// If the stopwatch's clock is not one of the device's ([`Device::clocks`]).
+    pub fn run_timed(&self, store: &mut Store, steps: Range<usize>, order: Order, stopwatch: Stopwatch) -> Vec<Pass> {
+        let lane = |lane| Lane::new(stopwatch, lane);
+        match (&self.program, &mut store.memory) {
+            (Backend::F32(p), Memory::F32(m)) => Lane::passes(run_cpu(p, m, steps, order, lane)),
+            (Backend::F64(p), Memory::F64(m)) => Lane::passes(run_cpu(p, m, steps, order, lane)),
+            (Backend::Gpu(p), Memory::Gpu(_)) => p.run_timed(steps, stopwatch),
+            (Backend::Dry, Memory::Dry) => vec![],
+            _ => panic!("the store belongs to another device"),
+        }
+    }
 }
 
-fn run_cpu<F: crate::kernel_call::TwinCall>(
+fn run_cpu<F: crate::kernel_call::TwinCall, W: Watch>(
     p: &CpuProgram<F>,
     m: &mut crate::store::HostMemory<F>,
     steps: Range<usize>,
     order: Order,
-) {
+    watch: impl Fn(usize) -> W + Sync,
+) -> Vec<W> {
     match order {
-        Order::Sequential => p.run_in_order(m, steps),
-        Order::Independent => p.run_independent(m, steps),
+        Order::Sequential => p.run_in_order(m, steps, watch),
+        Order::Independent => p.run_independent(m, steps, watch),
     }
 }

@@ -88,7 +88,8 @@ impl Binary {
         }
     }
 
-    fn symbol(self) -> char {
+    /// How it is written between two values.
+    pub fn symbol(self) -> char {
         match self {
             Binary::Add => '+',
             Binary::Sub => '-',

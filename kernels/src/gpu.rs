@@ -3,6 +3,8 @@
 //! A replay is one compute pass with every launch of every step in it. Pipelines are shared by shape:
 //! sizes and views are in a uniform buffer, a slot a launch. Bindings are reflected from the WGSL.
 
+mod timed;
+
 use crate::device::{AdapterSummary, DeviceError};
 use crate::launch::{BufferId, Launch, View};
 use crate::store::{BufferInfo, Kind, Store};
@@ -143,7 +145,10 @@ impl Gpu {
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("hindsight"),
             required_features: adapter.features()
-                & (wgpu::Features::SUBGROUP | wgpu::Features::SHADER_INT64 | wgpu::Features::TIMESTAMP_QUERY),
+                & (wgpu::Features::SUBGROUP
+                    | wgpu::Features::SHADER_INT64
+                    | wgpu::Features::TIMESTAMP_QUERY
+                    | wgpu::Features::TIMESTAMP_QUERY_INSIDE_PASSES),
             // What the adapter has: images need large bindings, fused kernels many of them.
             required_limits: adapter.limits(),
             ..Default::default()
@@ -310,6 +315,15 @@ struct Ready {
     grid: [u32; 3],
 }
 
+impl Ready {
+    fn encode(&self, pass: &mut wgpu::ComputePass<'_>) {
+        pass.set_pipeline(&self.pipeline.pipeline);
+        pass.set_bind_group(0, &self.group, &[]);
+        let [x, y, z] = self.grid;
+        pass.dispatch_workgroups(x, y, z);
+    }
+}
+
 /// Most views that a launch can have, as `Params.views` in shaders/prelude.wgsl has places.
 const VIEWS: usize = 12;
 /// Words of a launch's slot in the uniform buffer: 8 sizes and 12 views of 8, rounded up to 512 bytes.
@@ -402,12 +416,7 @@ impl GpuProgram {
             let now = left.min(steps_a_submission);
             let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
             let mut pass = encoder.begin_compute_pass(&Default::default());
-            for launch in (0..now).flat_map(|_| &self.launches) {
-                pass.set_pipeline(&launch.pipeline.pipeline);
-                pass.set_bind_group(0, &launch.group, &[]);
-                let [x, y, z] = launch.grid;
-                pass.dispatch_workgroups(x, y, z);
-            }
+            (0..now).flat_map(|_| &self.launches).for_each(|launch| launch.encode(&mut pass));
             drop(pass);
             self.gpu.counters.submissions.fetch_add(1, Relaxed);
             self.gpu.counters.launches.fetch_add((now * self.launches.len()) as u64, Relaxed);

@@ -129,6 +129,13 @@ impl Shader {
     pub fn per_element(source: &'static str, size: Vec<u32>, elements: usize) -> Shader {
         Shader::new(source.into(), size, spread_groups(elements.div_ceil(256)))
     }
+
+    /// The stem of its file, with which every shader's first line begins, and its entry point where it has several.
+    pub fn variant(&self) -> String {
+        let first = self.source.trim_start_matches(['/', ' ']);
+        let stem = first.split([':', '\n']).next().unwrap_or_default();
+        if self.entry == "main" { stem.into() } else { format!("{stem} {}", self.entry) }
+    }
 }
 
 /// Splits a count of workgroups over x and y: an axis holds at most 65,535 on every adapter.
@@ -153,6 +160,10 @@ pub trait Kernel: Debug + Send + Sync {
 pub trait Describe: Debug + Send + Sync {
     /// The stem of its files.
     fn name(&self) -> &'static str;
+    /// Its sizes, in few words.
+    fn shape(&self) -> String {
+        sizes(&format!("{self:?}"))
+    }
     /// Elements of the output, for one run.
     fn elements(&self) -> usize;
     /// Work for one run, without the epilogue.
@@ -165,6 +176,14 @@ pub trait Describe: Debug + Send + Sync {
     fn only_epilogue(&self) -> bool {
         false
     }
+}
+
+/// The numbers among a kernel's fields as `Debug` prints them: `Sum { outer: 2, mid: 3, inner: 1 }` is
+/// `outer 2, mid 3, inner 1`.
+fn sizes(printed: &str) -> String {
+    let fields = printed.split_once('{').map_or("", |(_, fields)| fields.trim_end_matches(['}', ' ']));
+    let number = |field: &&str| field.ends_with(|c: char| c.is_ascii_digit());
+    fields.split(", ").map(str::trim).filter(number).map(|field| field.replace(':', "")).collect::<Vec<_>>().join(", ")
 }
 
 /// The plain-Rust meaning of a kernel.

@@ -35,6 +35,7 @@ mod slide;
 mod sparse;
 mod store;
 mod sum;
+mod timing;
 
 pub use argmax::Argmax;
 pub use bytes::Bytes;
@@ -58,3 +59,4 @@ pub use rescale::Rescale;
 pub use scatter_add_rows::ScatterAddRows;
 pub use store::{BufferInfo, Kind, Store};
 pub use sum::Sum;
+pub use timing::{Clock, Pass, Span, Stopwatch};

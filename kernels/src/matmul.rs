@@ -104,6 +104,15 @@ impl Describe for MatMul {
     fn name(&self) -> &'static str {
         "matmul"
     }
+    fn shape(&self) -> String {
+        let MatMul { m, n, k, .. } = self;
+        let (ta, tb) = (if self.ta { "ᵀ" } else { "" }, if self.tb { "ᵀ" } else { "" });
+        match self.ones {
+            Ones::No => format!("[{m}, {k}]{ta} · [{k}, {n}]{tb}"),
+            Ones::Column => format!("[{m}, {k} + 1] · [{k} + 1, {n}]"),
+            Ones::Row => format!("[{} + 1, {k}]ᵀ · [{k}, {n}]", m - 1),
+        }
+    }
     fn elements(&self) -> usize {
         self.m * self.n
     }
