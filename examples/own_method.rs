@@ -26,7 +26,7 @@ impl Method for WeightDecay {
     }
     fn start(&self, lab: &mut Lab) -> Box<dyn Learner> {
         let stream = lab.stream("batch", lab.settings.steps(), lab.settings.batch);
-        let tape = Tape::new();
+        let tape = Tape::named("training step");
         let theta = tape.load(&lab.theta);
         let batch = lab.batch(&tape, &stream);
         let loss = lab.loss(theta, &batch) + theta.squared().total() * 1e-4;

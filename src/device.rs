@@ -1,6 +1,6 @@
 //! Devices, as the command line names them.
 
-pub use hindsight_kernels::{AdapterSummary, Device, DeviceChoice, DeviceError, Room, Traits};
+pub use hindsight_kernels::{AdapterSummary, Clock, Device, DeviceChoice, DeviceError, Room, Traits};
 
 /// Opens what was asked for.
 pub fn open(choice: &DeviceChoice) -> Result<Device, DeviceError> {

@@ -5,7 +5,8 @@
 //! [`nn`], [`data`], [`memory`] and [`methods`] are the benchmark, [`settings`] what may be set of it;
 //! [`experiment`] is the protocol and [`report`] what comes of it,
 //! [`reproduce`] the paper's tables and figures,
-//! [`tune`] the choice of hyper-parameters.
+//! [`tune`] the choice of hyper-parameters,
+//! [`profile`] where the time of a run went.
 
 pub mod autodiff;
 pub mod data;
@@ -15,6 +16,7 @@ pub mod memory;
 pub mod methods;
 pub mod metrics;
 pub mod nn;
+pub mod profile;
 pub mod program;
 pub mod random;
 pub mod report;

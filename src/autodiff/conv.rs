@@ -32,6 +32,7 @@ impl Padding {
 impl<'t> Var<'t> {
     /// This input `[batch, height, width, channels]` under `filters [taps_y, taps_x, channels, filters]`: the output
     /// `[batch, (height + padding − taps_y) / stride_y + 1, .., filters]`. (A cross-correlation, as in every library.)
+    #[track_caller]
     pub fn conv(self, filters: Var<'t>, stride: [usize; 2], padding: Padding) -> Var<'t> {
         let (x, w) = (self.shape(), filters.shape());
         let fits = x.len() == 4 && w.len() == 4 && x[3] == w[2] && stride.iter().all(|&s| s > 0);
@@ -55,18 +56,21 @@ impl<'t> Var<'t> {
     }
 
     /// These filters over an input.
+    #[track_caller]
     pub(super) fn conv_output(self, input: Var<'t>, window: Window) -> Var<'t> {
         let shape = vec![window.batch, window.output[0], window.output[1], window.filters];
         self.float(Op::Conv(Conv { window, part: ConvPart::Output }), &[self, input], shape)
     }
 
     /// The input's gradient, of these filters and the output's cotangent.
+    #[track_caller]
     pub(super) fn conv_input(self, slope: Var<'t>, window: Window) -> Var<'t> {
         let shape = vec![window.batch, window.input[0], window.input[1], window.channels];
         self.float(Op::Conv(Conv { window, part: ConvPart::Input }), &[self, slope], shape)
     }
 
     /// The filters' gradient, of this cotangent of the output and the input.
+    #[track_caller]
     pub(super) fn conv_filters(self, input: Var<'t>, window: Window) -> Var<'t> {
         let shape = vec![window.taps[0], window.taps[1], window.channels, window.filters];
         self.float(Op::Conv(Conv { window, part: ConvPart::Filters }), &[self, input], shape)

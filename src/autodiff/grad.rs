@@ -2,6 +2,7 @@
 
 use super::op::Op;
 use super::rules::rule;
+use super::site::Site;
 use super::tape::Tape;
 use super::var::Var;
 use hindsight_kernels::Kind;
@@ -21,18 +22,25 @@ pub enum GradError {
 impl Tape {
     /// The gradient of the sum of `y`'s elements with respect to `x`, in `x`'s shape. Panics where a
     /// rule is missing, naming the operation.
+    #[track_caller]
     pub fn grad<'t>(&'t self, y: Var<'t>, x: Var<'t>) -> Var<'t> {
-        self.try_grad(y, x).unwrap_or_else(|error| panic!("{error}"))
+        match self.try_grad(y, x) {
+            Ok(gradient) => gradient,
+            Err(error) => panic!("{error}"),
+        }
     }
 
     /// [`Tape::grad`], or the reason why there is none.
+    #[track_caller]
     pub fn try_grad<'t>(&'t self, y: Var<'t>, x: Var<'t>) -> Result<Var<'t>, GradError> {
+        let asked = Site::here();
         let reaches = self.reaches(y.id, x.id);
         let mut received: BTreeMap<usize, Vec<Var<'t>>> = BTreeMap::new();
         received.insert(y.id, vec![y.constant_like(1.0)]);
         // Nodes are numbered in the order of computation, so the largest has all its cotangents.
         while let Some((id, cotangents)) = received.pop_last() {
-            let dy = self.accumulate(self.var(id), cotangents);
+            let site = if id == x.id { asked } else { self.site(id).differentiated() };
+            let dy = self.standing_for(site, || self.accumulate(self.var(id), cotangents));
             if id == x.id {
                 return Ok(dy);
             }
@@ -41,7 +49,7 @@ impl Tape {
             if !node.inputs.iter().any(|&i| reaches[i] && self.node(i).values == Kind::Float) {
                 continue;
             }
-            let cotangents = rule(node.op, &inputs, self.var(id), dy);
+            let cotangents = self.standing_for(site, || rule(node.op, &inputs, self.var(id), dy));
             let cotangents = cotangents.ok_or_else(|| GradError::MissingRule { operation: node.op.name() })?;
             for (input, cotangent) in inputs.iter().zip(cotangents) {
                 if let (true, Some(cotangent)) = (reaches[input.id], cotangent) {

@@ -9,11 +9,13 @@ mod grad;
 pub mod gradcheck;
 mod op;
 mod rules;
+mod site;
 mod tape;
 mod var;
 
 pub use conv::Padding;
 pub use grad::GradError;
 pub use op::Op;
+pub use site::Site;
 pub use tape::{Node, Stored, Tape, Values};
 pub use var::Var;

@@ -1,9 +1,10 @@
 //! The tape: a list of nodes, equal ones merged as they are recorded.
 
 use super::op::Op;
+use super::site::Site;
 use super::var::Var;
 use hindsight_kernels::{Binary, Kind, Stride, Unary};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 
 /// One recorded operation.
@@ -45,7 +46,12 @@ pub struct Stored {
 /// A recording.
 #[derive(Default)]
 pub struct Tape {
+    name: Option<&'static str>,
     nodes: RefCell<Vec<Node>>,
+    /// Where each node was recorded. Beside the nodes, so that equal ones are equal wherever they were.
+    sites: RefCell<Vec<Site>>,
+    /// What is recorded now stands for this place.
+    stands_for: Cell<Option<Site>>,
     known: RefCell<HashMap<Node, usize>>,
     assignments: RefCell<Vec<(Stored, Stride, usize)>>,
 }
@@ -54,6 +60,16 @@ impl Tape {
     /// An empty tape.
     pub fn new() -> Tape {
         Tape::default()
+    }
+
+    /// An empty tape with a name for what will be recorded on it, as profiles show it.
+    pub fn named(name: &'static str) -> Tape {
+        Tape { name: Some(name), ..Tape::default() }
+    }
+
+    /// Its name, if it has one.
+    pub fn name(&self) -> Option<&'static str> {
+        self.name
     }
 
     /// A copy of all nodes.
@@ -66,6 +82,23 @@ impl Tape {
         self.assignments.borrow().clone()
     }
 
+    /// Where each node was recorded.
+    pub fn sites(&self) -> Vec<Site> {
+        self.sites.borrow().clone()
+    }
+
+    pub(super) fn site(&self, id: usize) -> Site {
+        self.sites.borrow()[id]
+    }
+
+    /// Records on behalf of another place than those that call the tape.
+    pub(crate) fn standing_for<T>(&self, site: Site, record: impl FnOnce() -> T) -> T {
+        let before = self.stands_for.replace(Some(site));
+        let recorded = record();
+        self.stands_for.set(before);
+        recorded
+    }
+
     pub(super) fn node(&self, id: usize) -> Node {
         self.nodes.borrow()[id].clone()
     }
@@ -75,11 +108,17 @@ impl Tape {
     }
 
     /// Appends a node, or finds its equal.
+    #[track_caller]
     pub(crate) fn record(&self, op: Op, inputs: &[Var<'_>], shape: Vec<usize>, values: Values) -> Var<'_> {
         let node = Node { op, inputs: inputs.iter().map(|v| v.id).collect(), shape, values };
         if let Some(&id) = self.known.borrow().get(&node) {
             return self.var(id);
         }
+        let site = match self.stands_for.get() {
+            Some(site) => site,
+            None => Site::here(),
+        };
+        self.sites.borrow_mut().push(site);
         let mut nodes = self.nodes.borrow_mut();
         self.known.borrow_mut().insert(node.clone(), nodes.len());
         nodes.push(node);
@@ -87,6 +126,7 @@ impl Tape {
     }
 
     /// A stored buffer, whole: `shape`, or `[rows, shape..]` where there are several rows.
+    #[track_caller]
     pub fn load(&self, stored: &Stored) -> Var<'_> {
         let mut shape = stored.shape.clone();
         if stored.rows > 1 {
@@ -96,21 +136,25 @@ impl Tape {
     }
 
     /// The row that a step sees: row `step % rows`.
+    #[track_caller]
     pub fn row(&self, stored: &Stored) -> Var<'_> {
         self.row_every(stored, 1)
     }
 
     /// The row that a step sees where `every` steps see the same: row `step / every % rows`.
+    #[track_caller]
     pub fn row_every(&self, stored: &Stored, every: usize) -> Var<'_> {
         self.record(Op::Row(stored.id, stride(stored, every)), &[], stored.shape.clone(), stored.values)
     }
 
     /// A number everywhere.
+    #[track_caller]
     pub fn constant(&self, value: f64, shape: &[usize]) -> Var<'_> {
         self.record(Op::Constant(value.to_bits()), &[], shape.to_vec(), Kind::Float)
     }
 
     /// Values one after another, flat.
+    #[track_caller]
     pub fn join<'t>(&'t self, parts: &[Var<'t>]) -> Var<'t> {
         let elements = parts.iter().map(Var::elements).sum();
         self.record(Op::Concat, parts, vec![elements], Kind::Float)
@@ -133,6 +177,7 @@ impl Tape {
         self.assignments.borrow_mut().push((stored.clone(), stride, value.id));
     }
 
+    #[track_caller]
     pub(crate) fn unary(&self, op: Unary, x: Var<'_>) -> Var<'_> {
         let node = self.node(x.id);
         if let Op::Constant(bits) = node.op {
@@ -145,6 +190,7 @@ impl Tape {
     }
 
     /// Records `a op b`; folds constants, and what multiplies by one or adds zero.
+    #[track_caller]
     pub(crate) fn binary(&self, op: Binary, a: Var<'_>, b: Var<'_>) -> Var<'_> {
         let (left, right) = (self.node(a.id), self.node(b.id));
         assert_eq!(left.shape, right.shape, "{op:?}: shapes {:?} and {:?} differ", left.shape, right.shape);

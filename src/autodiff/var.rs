@@ -1,6 +1,7 @@
 //! A value on a tape, and what can be done with it. No operation broadcasts silently.
 
 use super::op::Op;
+use super::site::Site;
 use super::tape::{Tape, Values};
 use hindsight_kernels::{Binary, Kind, Ones, Unary};
 use std::ops::{Add, Div, Mul, Neg, Sub};
@@ -45,10 +46,16 @@ impl<'t> Var<'t> {
         (node.op, node.inputs.into_iter().map(|i| self.tape.var(i)).collect())
     }
 
+    /// Where it was recorded.
+    pub(crate) fn site(&self) -> Site {
+        self.tape.site(self.id)
+    }
+
     pub(super) fn values(&self) -> Values {
         self.tape.node(self.id).values
     }
 
+    #[track_caller]
     pub(super) fn float(self, op: Op, inputs: &[Var<'t>], shape: Vec<usize>) -> Var<'t> {
         self.tape.record(op, inputs, shape, Kind::Float)
     }
@@ -59,36 +66,43 @@ impl<'t> Var<'t> {
     }
 
     /// The same number in this value's shape.
+    #[track_caller]
     pub fn constant_like(self, value: f64) -> Var<'t> {
         self.tape.constant(value, &self.shape())
     }
 
     /// e^x.
+    #[track_caller]
     pub fn exp(self) -> Var<'t> {
         self.tape.unary(Unary::Exp, self.here())
     }
 
     /// ln x.
+    #[track_caller]
     pub fn ln(self) -> Var<'t> {
         self.tape.unary(Unary::Ln, self.here())
     }
 
     /// √x.
+    #[track_caller]
     pub fn sqrt(self) -> Var<'t> {
         self.tape.unary(Unary::Sqrt, self.here())
     }
 
     /// max(x, 0). Its slope at 0 is 0.
+    #[track_caller]
     pub fn relu(self) -> Var<'t> {
         self.tape.unary(Unary::Relu, self.here())
     }
 
     /// 1 where x > 0, else 0. A leaf for gradients: curvature stops here.
+    #[track_caller]
     pub fn step(self) -> Var<'t> {
         self.tape.unary(Unary::Step, self.here())
     }
 
     /// x².
+    #[track_caller]
     pub fn squared(self) -> Var<'t> {
         self * self
     }
@@ -99,11 +113,13 @@ impl<'t> Var<'t> {
     }
 
     /// The same elements, seen as a constant by gradients.
+    #[track_caller]
     pub fn detach(self) -> Var<'t> {
         self.tape.record(Op::Detach, &[self], self.shape(), self.values())
     }
 
     /// The same elements under another shape.
+    #[track_caller]
     pub fn reshape(self, shape: &[usize]) -> Var<'t> {
         let want: usize = shape.iter().product();
         assert_eq!(want, self.elements(), "reshape: {:?} into {shape:?}", self.shape());
@@ -117,6 +133,7 @@ impl<'t> Var<'t> {
     }
 
     /// Elements from `offset` on, as many as `shape` has, of the flattened value.
+    #[track_caller]
     pub fn slice(self, offset: usize, shape: &[usize]) -> Var<'t> {
         let end = offset + shape.iter().product::<usize>();
         assert!(end <= self.elements(), "slice: {offset}..{end} of {:?}", self.shape());
@@ -127,6 +144,7 @@ impl<'t> Var<'t> {
     }
 
     /// This value at `offset` in a flat field of zeros of `total` elements.
+    #[track_caller]
     pub fn place(self, offset: usize, total: usize) -> Var<'t> {
         assert!(offset + self.elements() <= total, "place: {:?} at {offset} of {total}", self.shape());
         if offset == 0 && self.elements() == total {
@@ -136,6 +154,7 @@ impl<'t> Var<'t> {
     }
 
     /// Copies along a new axis before axis `axis`: `[2, 3]` spread by 5 at 1 is `[2, 5, 3]`.
+    #[track_caller]
     pub fn spread(self, axis: usize, length: usize) -> Var<'t> {
         let mut shape = self.shape();
         assert!(axis <= shape.len(), "spread: axis {axis} of {shape:?}");
@@ -148,6 +167,7 @@ impl<'t> Var<'t> {
     }
 
     /// A single number, copied into `shape`.
+    #[track_caller]
     pub fn spread_to(self, shape: &[usize]) -> Var<'t> {
         assert_eq!(self.elements(), 1, "spread_to: {:?} is not a single number", self.shape());
         if self.shape() == shape {
@@ -157,11 +177,13 @@ impl<'t> Var<'t> {
     }
 
     /// This value times a single number that may differ from run to run.
+    #[track_caller]
     pub fn scaled(self, factor: Var<'t>) -> Var<'t> {
         self * factor.spread_to(&self.shape())
     }
 
     /// Sum over axis `axis`, which goes.
+    #[track_caller]
     pub fn sum(self, axis: usize) -> Var<'t> {
         let mut shape = self.shape();
         assert!(axis < shape.len(), "sum: axis {axis} of {shape:?}");
@@ -175,36 +197,43 @@ impl<'t> Var<'t> {
     }
 
     /// Sum of all elements, shape `[]`.
+    #[track_caller]
     pub fn total(self) -> Var<'t> {
         self.reshape(&[self.elements()]).sum(0)
     }
 
     /// Mean over axis `axis`, which goes.
+    #[track_caller]
     pub fn mean(self, axis: usize) -> Var<'t> {
         let length = self.shape()[axis];
         self.sum(axis) * (1.0 / length as f64)
     }
 
     /// `self[m, k] · other[k, n]`.
+    #[track_caller]
     pub fn matmul(self, other: Var<'t>) -> Var<'t> {
         self.product(other, false, false, Ones::No)
     }
 
     /// `op(self) · op(other)`, where op transposes if `ta` or `tb` says so.
+    #[track_caller]
     pub fn matmul_transposed(self, other: Var<'t>, ta: bool, tb: bool) -> Var<'t> {
         self.product(other, ta, tb, Ones::No)
     }
 
     /// `[self, 1] · weights`: a layer whose bias is the last row of `weights[k + 1, n]`.
+    #[track_caller]
     pub fn affine(self, weights: Var<'t>) -> Var<'t> {
         self.product(weights, false, false, Ones::Column)
     }
 
     /// `[self, 1]ᵀ · dy`: the gradient of [`Var::affine`]'s weights.
+    #[track_caller]
     pub fn affine_weights(self, dy: Var<'t>) -> Var<'t> {
         self.product(dy, true, false, Ones::Row)
     }
 
+    #[track_caller]
     pub(crate) fn product(self, other: Var<'t>, ta: bool, tb: bool, ones: Ones) -> Var<'t> {
         let (a, b) = (self.matrix("matmul"), other.matrix("matmul"));
         let ([m, ka], [kb, n]) = (if ta { [a[1], a[0]] } else { a }, if tb { [b[1], b[0]] } else { b });
@@ -215,17 +244,20 @@ impl<'t> Var<'t> {
     }
 
     /// Logarithm of the softmax of each row of `[rows, classes]`.
+    #[track_caller]
     pub fn log_softmax(self) -> Var<'t> {
         let shape = self.matrix("log_softmax");
         self.float(Op::LogSoftmax, &[self], shape.to_vec())
     }
 
     /// Softmax of each row of `[rows, classes]`.
+    #[track_caller]
     pub fn softmax(self) -> Var<'t> {
         self.log_softmax().exp()
     }
 
     /// Cross-entropy of logits `[rows, classes]` with labels `[rows]`: `[rows]`.
+    #[track_caller]
     pub fn cross_entropy(self, labels: Var<'t>) -> Var<'t> {
         let [rows, _] = self.matrix("cross_entropy");
         labels.must_index(rows, "cross_entropy");
@@ -238,6 +270,7 @@ impl<'t> Var<'t> {
     }
 
     /// Class numbers `[rows]` as `[rows, classes]`.
+    #[track_caller]
     pub fn one_hot(self, classes: usize) -> Var<'t> {
         let rows = self.elements();
         self.must_index(rows, "one_hot");
@@ -245,6 +278,7 @@ impl<'t> Var<'t> {
     }
 
     /// Rows `index` of this table `[any, width]`.
+    #[track_caller]
     pub fn gather_rows(self, index: Var<'t>) -> Var<'t> {
         let [_, width] = self.matrix("gather_rows");
         let rows = index.elements();
@@ -253,6 +287,7 @@ impl<'t> Var<'t> {
     }
 
     /// These rows `[rows, width]` added into a table of zeros `[table, width]` at `index`.
+    #[track_caller]
     pub fn scatter_add_rows(self, index: Var<'t>, table: usize) -> Var<'t> {
         let [rows, width] = self.matrix("scatter_add_rows");
         index.must_index(rows, "scatter_add_rows");
@@ -260,6 +295,7 @@ impl<'t> Var<'t> {
     }
 
     /// These images (bytes `[any, width]`) at `image`, each through map `which` of `maps [any, width]`.
+    #[track_caller]
     pub fn gather_pixels(self, image: Var<'t>, maps: Var<'t>, which: Var<'t>) -> Var<'t> {
         let [_, width] = self.matrix("gather_pixels");
         assert!(self.values() == Kind::Bytes, "gather_pixels: images must be bytes");
@@ -270,30 +306,35 @@ impl<'t> Var<'t> {
     }
 
     /// Each row of `[rows, width]` scaled to [0, 1]; 0 where a row is all the same.
+    #[track_caller]
     pub fn rescale(self) -> Var<'t> {
         let shape = self.matrix("rescale");
         self.float(Op::Rescale, &[self], shape.to_vec())
     }
 
     /// 1 where an entry of `[rows, width]` is one of its row's `count` largest, else 0. A leaf for gradients.
+    #[track_caller]
     pub fn largest(self, count: usize) -> Var<'t> {
         let shape = self.matrix("largest");
         self.float(Op::Largest { count }, &[self], shape.to_vec())
     }
 
     /// Standard normal noise of a key `[3]` of indices: the same key, the same noise.
+    #[track_caller]
     pub fn normal(self, shape: &[usize]) -> Var<'t> {
         self.must_index(3, "normal");
         self.float(Op::Normal, &[self], shape.to_vec())
     }
 
     /// Number of the largest entry of each row of `[rows, classes]`, as numbers `[rows]`.
+    #[track_caller]
     pub fn argmax(self) -> Var<'t> {
         let [rows, _] = self.matrix("argmax");
         self.float(Op::Argmax, &[self], vec![rows])
     }
 
     /// Rows of logits `[rows, classes]` whose argmax is their label: a count, `[1]`.
+    #[track_caller]
     pub fn count_correct(self, labels: Var<'t>) -> Var<'t> {
         let [rows, _] = self.matrix("count_correct");
         labels.must_index(rows, "count_correct");
@@ -305,18 +346,21 @@ macro_rules! arithmetic {
     ($trait:ident, $method:ident, $op:ident) => {
         impl<'t> $trait for Var<'t> {
             type Output = Var<'t>;
+            #[track_caller]
             fn $method(self, other: Var<'t>) -> Var<'t> {
                 self.tape.binary(Binary::$op, self.here(), other.here())
             }
         }
         impl<'t> $trait<f64> for Var<'t> {
             type Output = Var<'t>;
+            #[track_caller]
             fn $method(self, other: f64) -> Var<'t> {
                 self.tape.binary(Binary::$op, self.here(), self.constant_like(other))
             }
         }
         impl<'t> $trait<Var<'t>> for f64 {
             type Output = Var<'t>;
+            #[track_caller]
             fn $method(self, other: Var<'t>) -> Var<'t> {
                 other.tape.binary(Binary::$op, other.constant_like(self), other.here())
             }
@@ -330,6 +374,7 @@ arithmetic!(Div, div, Div);
 
 impl<'t> Neg for Var<'t> {
     type Output = Var<'t>;
+    #[track_caller]
     fn neg(self) -> Var<'t> {
         self.tape.unary(Unary::Neg, self.here())
     }

@@ -141,6 +141,10 @@ pub struct RunArgs {
     #[arg(long, help_heading = "Where")]
     pub tensorboard: bool,
 
+    /// First print what each program of a method does in a step: its launches, and the lines that recorded them
+    #[arg(long, help_heading = "Where")]
+    pub explain: bool,
+
     /// No progress, only the table
     #[arg(long, short, help_heading = "Where")]
     pub quiet: bool,

@@ -7,6 +7,7 @@ mod devices;
 mod interrupt;
 mod load;
 mod names;
+mod profile;
 mod progress;
 mod report;
 mod reproduce;
@@ -52,6 +53,8 @@ enum Command {
     Tune(Box<tune::TuneArgs>),
     /// Show which data sets are here; verify or fetch them
     Data(data::DataArgs),
+    /// Run, and tell where the time went: by kernel, by line of the method, as a trace and a page
+    Profile(Box<profile::ProfileArgs>),
     /// List the GPUs that --device can name
     Devices,
 }
@@ -167,6 +170,7 @@ pub fn run() -> Result<(), CliError> {
         Some(Command::Report(args)) => report::run(&args),
         Some(Command::Tune(args)) => tune::run(&args),
         Some(Command::Data(args)) => data::run(&args),
+        Some(Command::Profile(args)) => profile::run(&args),
         Some(Command::Devices) => devices::run(),
         None => print(&Cli::command().render_help().to_string()),
     }

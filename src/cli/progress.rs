@@ -1,7 +1,7 @@
 //! Live progress: a bar on a terminal, now and then a plain line elsewhere, nothing when quiet.
 
 use hindsight::experiment::{Observer, Progress};
-use hindsight::program::Footprint;
+use hindsight::program::{Footprint, Recorder};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::{IsTerminal, stderr};
 use std::sync::Arc;
@@ -19,6 +19,7 @@ pub struct Live {
     started: Instant,
     last_line: Instant,
     stop: Arc<AtomicBool>,
+    recorder: Option<Recorder>,
 }
 
 impl Live {
@@ -31,7 +32,12 @@ impl Live {
         bar.set_message("preparing");
         bar.tick();
         let now = Instant::now();
-        Self { bar, plain: !terminal && !quiet, quiet, started: now, last_line: now, stop }
+        Self { bar, plain: !terminal && !quiet, quiet, started: now, last_line: now, stop, recorder: None }
+    }
+
+    /// Lets a recorder look on.
+    pub fn record_with(self, recorder: Option<Recorder>) -> Self {
+        Self { recorder, ..self }
     }
 
     /// Says something above the bar.
@@ -83,6 +89,10 @@ impl Observer for Live {
 
     fn stop_requested(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
+    }
+
+    fn recorder(&self) -> Option<&Recorder> {
+        self.recorder.as_ref()
     }
 }
 

@@ -5,10 +5,11 @@
 
 use super::args::RunArgs;
 use super::progress::Live;
-use super::{CliError, interrupt, print};
+use super::{CliError, interrupt, print, profile};
 use hindsight::data::{ImageSet, benchmarks};
 use hindsight::device::{self, Device};
 use hindsight::experiment::{self, Experiment, ExperimentError, FinishedRun};
+use hindsight::program::Recorder;
 use hindsight::report::manifest::DeviceRecord;
 use hindsight::report::{FolderError, Manifest, Results, RunFolder, divergences, table, time};
 use hindsight::settings::RunSpec;
@@ -27,6 +28,11 @@ struct Session<'a> {
 }
 
 pub fn run(args: &RunArgs) -> Result<(), CliError> {
+    run_profiled(args, None)
+}
+
+/// The same; with `profiled`, times every launch, and keeps each single one for that many steps of each program.
+pub fn run_profiled(args: &RunArgs, profiled: Option<usize>) -> Result<(), CliError> {
     refuse_repeated_method(args);
     refuse_untrainable(args);
     let started = SystemTime::now();
@@ -37,10 +43,19 @@ pub fn run(args: &RunArgs) -> Result<(), CliError> {
     };
     let tuned = args.read_tuned()?;
     let device = device::open(&args.device)?;
+    if args.explain || profiled.is_some() {
+        profile::explain(args, &tuned, &device)?;
+    }
+    let recorder = profiled.map(|steps| Recorder::timing(&device, steps));
     let mut session = Session::new(args, tuned, data, folder, &device, started);
+    session.live = session.live.record_with(recorder.clone());
     let outcome = session.train_all(&device);
     session.live.end();
-    session.conclude(outcome)
+    let concluded = session.conclude(outcome);
+    match recorder.filter(|_| !session.results.runs.is_empty()) {
+        Some(recorder) => concluded.and(profile::conclude(&recorder, session.folder.path())),
+        None => concluded,
+    }
 }
 
 /// clap has no rule for this.

@@ -9,7 +9,7 @@ use crate::data::benchmarks::{self, Benchmark};
 use crate::device::{Device, Room};
 use crate::methods::{self, Lab, Learned, Learner};
 use crate::metrics::AccuracyMatrix;
-use crate::program::Footprint;
+use crate::program::{Footprint, Recorder};
 use crate::settings::{AnchorKind, RunSpec};
 use std::time::{Duration, Instant};
 
@@ -44,6 +44,10 @@ pub trait Observer {
     /// Whether to stop at the next occasion.
     fn stop_requested(&self) -> bool {
         false
+    }
+    /// Who is told what programs are compiled, and when their launches run.
+    fn recorder(&self) -> Option<&Recorder> {
+        None
     }
 }
 
@@ -126,9 +130,14 @@ pub fn run_in_groups(
     let footprint = footprint(method, Lab::new(&Device::Dry, benchmark, data, &experiment.runs[..1]));
     let at_a_time = fitting(&footprint, device, experiment.runs.len())?.min(at_most);
     observer.prepared(method.name(), &footprint, at_a_time, experiment.runs.len(), experiment.runs[0].settings.tasks);
+    let recorder = observer.recorder().map(|recorder| recorder.of(method.name()));
     let mut finished = vec![];
     for runs in experiment.runs.chunks(at_a_time) {
-        let lab = |runs: &[RunSpec]| Lab::new(device, benchmark, data, runs);
+        let lab = |runs: &[RunSpec]| {
+            let mut lab = Lab::new(device, benchmark, data, runs);
+            recorder.iter().for_each(|recorder| lab.session.record_with(recorder.clone()));
+            lab
+        };
         let mut oracle = None;
         if runs[0].settings.anchors == AnchorKind::Oracle && method.name() == "hal" {
             let mut learned = runs.to_vec();
@@ -140,6 +149,18 @@ pub fn run_in_groups(
         finished.extend(Trial::new(&experiment.benchmark, runs, lab).run(method, observer)?);
     }
     Ok(finished)
+}
+
+/// Tells a recorder of all programs that an experiment compiles. Nothing is computed.
+///
+/// # Errors
+/// If the experiment cannot be run.
+pub fn explain(experiment: &Experiment, recorder: &Recorder) -> Result<(), ExperimentError> {
+    let (benchmark, method) = find(&experiment.benchmark, &experiment.method)?;
+    let mut lab = Lab::new(&Device::Dry, benchmark, benchmark.data()?, &experiment.runs[..1]);
+    lab.session.record_with(recorder.of(method.name()));
+    footprint(method, lab);
+    Ok(())
 }
 
 /// What one run takes: it is prepared, and goes through its tasks, on a device that computes nothing.

@@ -54,7 +54,7 @@ struct Work {
 const SIZES: usize = 64;
 
 fn record(lab: &Lab, stream: &BatchStream, memory: Option<(&BatchStream, usize)>) -> Program {
-    let tape = Tape::new();
+    let tape = Tape::named(if memory.is_some() { "training step" } else { "first task's step" });
     let theta = tape.load(&lab.theta);
     let batch = lab.batch(&tape, stream);
     let loss = lab.loss(theta, &batch);

@@ -34,7 +34,7 @@ impl Sgd {
     /// Compiles the step.
     pub fn new(lab: &mut Lab, replayed: usize) -> Sgd {
         let stream = lab.stream("batch", lab.settings.steps(), lab.settings.batch + replayed);
-        let tape = Tape::new();
+        let tape = Tape::named("training step");
         let theta = tape.load(&lab.theta);
         let batch = lab.batch(&tape, &stream);
         let loss = lab.loss(theta, &batch);

@@ -70,7 +70,7 @@ impl Work {
             last: state("theta of the last task"),
         };
 
-        let step = Tape::new();
+        let step = Tape::named("training step");
         let theta = step.load(&lab.theta);
         let batch = lab.batch(&step, &stream);
         let loss = lab.loss(theta, &batch);
@@ -81,12 +81,12 @@ impl Work {
         lab.update(theta, theta - step.grad(total, theta).scaled(lab.rate(&step)), &batch);
         step.assign_row(&lab.losses, loss);
 
-        let renew = Tape::new();
+        let renew = Tape::named("renew the Fisher information");
         let mean = renew.load(&kept.squares) * (1.0 / lab.settings.fisher_batches as f64);
         renew.assign(&kept.fisher, renew.load(&kept.fisher) * (1.0 - RENEWAL) + mean * RENEWAL);
         renew.assign(&kept.squares, renew.constant(0.0, &kept.squares.shape));
 
-        let consolidate = Tape::new();
+        let consolidate = Tape::named("consolidate");
         let weights = lab.model.parameters();
         consolidate.assign(&kept.scaled, consolidate.load(&kept.fisher).reshape(&[1, weights]).rescale());
         consolidate.assign(&kept.last, consolidate.load(&lab.theta) + 0.0);

@@ -76,7 +76,7 @@ impl Work {
         let memory = |run| (Reservoir::new(lab.capacity()), lab.generator(run, Stream::Memory, 0));
         let memories = (0..lab.runs()).map(memory).collect();
 
-        let tape = Tape::new();
+        let tape = Tape::named("training step");
         let theta = tape.load(&lab.theta);
         let batch = lab.batch(&tape, &stream);
         let there = inner_loop(lab, theta, &lab.batch(&tape, &replay), &batch);

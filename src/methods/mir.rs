@@ -54,7 +54,7 @@ impl Work {
         let memory = |run| (Reservoir::new(lab.capacity()), lab.generator(run, Stream::Memory, 0));
         let memories = (0..lab.runs()).map(memory).collect();
         let record = |replay: bool| {
-            let tape = Tape::new();
+            let tape = Tape::named(if replay { "training step" } else { "first task's step" });
             let (theta, rate) = (tape.load(&lab.theta), lab.rate(&tape));
             let batch = lab.batch(&tape, &stream);
             let loss = lab.loss(theta, &batch);

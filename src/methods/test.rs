@@ -135,7 +135,7 @@ impl Lab {
     pub fn compile_test(&self, scores: impl for<'t> Fn(&'t Tape, &TestBatch<'t>) -> Var<'t>) -> Test {
         let (at, tasks) = (&self.test_images, self.settings.tasks);
         // Step s: chunk s / tasks of the images, task s % tasks.
-        let tape = Tape::new();
+        let tape = Tape::named("test");
         let (batch, labels) = match &at.shown {
             Shown::Moved(places) => {
                 let places = places.iter().map(|(rows, mask)| (tape.row(rows), mask.as_ref().map(|m| tape.row(m))));

@@ -20,6 +20,8 @@ pub(super) struct Chain {
     pub epilogue: Epilogue,
     /// The nodes that the epilogue's extras read.
     pub extras: Vec<usize>,
+    /// The nodes that are computed on the way, and at its end.
+    pub members: Vec<usize>,
 }
 
 /// Extras a chain may have: with a kernel's own operands they must fit the adapter's bindings.
@@ -133,7 +135,10 @@ impl<'a> Fusion<'a> {
             return Err(too_many);
         }
         for id in (0..self.nodes.len()).filter(|&id| self.live[id] && self.is_heavy(id) && !hosted.contains(&id)) {
-            chains.insert(id, Chain { node: id, host: Some(id), epilogue: Epilogue::default(), extras: vec![] });
+            chains.insert(
+                id,
+                Chain { node: id, host: Some(id), epilogue: Epilogue::default(), extras: vec![], members: vec![id] },
+            );
         }
         Ok(chains.into_values().collect())
     }
@@ -143,8 +148,15 @@ impl<'a> Fusion<'a> {
         let mut members = BTreeSet::new();
         self.collect(root, root, &mut members);
         let host = members.iter().rev().copied().find(|&id| self.hosts(id, root));
-        let mut builder =
-            Builder { fusion: self, root, host, epilogue: Epilogue::default(), extras: vec![], done: BTreeMap::new() };
+        let mut builder = Builder {
+            fusion: self,
+            root,
+            host,
+            epilogue: Epilogue::default(),
+            extras: vec![],
+            done: BTreeMap::new(),
+            members: vec![],
+        };
         builder.emit(root);
         if builder.extras.len() > MOST_EXTRAS {
             let inner = members
@@ -154,7 +166,7 @@ impl<'a> Fusion<'a> {
                 .find(|&id| id != root && self.inside(id, root) && !cheap(self.nodes[id].op));
             return Err(inner.expect("a chain with many inputs has inner nodes"));
         }
-        Ok(Chain { node: root, host, epilogue: builder.epilogue, extras: builder.extras })
+        Ok(Chain { node: root, host, epilogue: builder.epilogue, extras: builder.extras, members: builder.members })
     }
 
     /// Whether an elementwise node is computed inside the chain that ends in `root`.
@@ -182,6 +194,7 @@ struct Builder<'a, 'f> {
     epilogue: Epilogue,
     extras: Vec<usize>,
     done: BTreeMap<usize, usize>,
+    members: Vec<usize>,
 }
 
 impl Builder<'_, '_> {
@@ -213,6 +226,9 @@ impl Builder<'_, '_> {
                 op => unreachable!("{} is not elementwise", op.name()),
             }
         };
+        if Some(id) == self.host || self.fusion.inside(id, self.root) {
+            self.members.push(id);
+        }
         self.epilogue.instructions.push(instruction);
         self.done.insert(id, self.epilogue.instructions.len() - 1);
         self.epilogue.instructions.len() - 1

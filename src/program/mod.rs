@@ -3,12 +3,16 @@
 //! `fuse` decides which nodes get a launch and which are computed on the way; `plan` decides where
 //! every value lies. A [`Session`] holds the buffers of a set of runs and replays programs over them.
 
+mod explain;
 mod footprint;
 mod fuse;
 mod kernels;
 mod plan;
+mod recorder;
 mod session;
 mod split;
 
+pub use explain::{Attribution, ExplainedLaunch, Explanation};
 pub use footprint::Footprint;
+pub use recorder::{Recorded, Recorder, Total};
 pub use session::{Program, Session};

@@ -1,17 +1,19 @@
 //! Where every value lies: views, pieces of a whole, states written in place, and temporaries that are
 //! used again as soon as nobody needs them.
 
+use super::explain::Attribution;
 use super::fuse::{Chain, chains};
 use super::kernels::kernel;
 use super::split::{Split, split};
-use crate::autodiff::{Node, Op, Tape};
+use crate::autodiff::{Node, Op, Site, Tape};
 use hindsight_kernels::{Access, BufferId, Epilogue, Instruction, Launch, Map, Stride, View};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// Launches, and the size of each temporary in elements a run.
+/// Launches, what each of them computes of the tape, and the size of each temporary in elements a run.
 pub(super) struct Plan {
     pub launches: Vec<Launch>,
+    pub attributions: Vec<Attribution>,
     pub temporaries: Vec<usize>,
 }
 
@@ -24,6 +26,7 @@ struct Job {
 
 struct Planner<'a> {
     nodes: &'a [Node],
+    sites: &'a [Site],
     jobs: Vec<Job>,
     /// Values that lie inside another: the whole, and the offset.
     inside: BTreeMap<usize, (usize, usize)>,
@@ -34,11 +37,12 @@ struct Planner<'a> {
 /// Plans one step of a tape.
 pub(super) fn plan(tape: &Tape) -> Plan {
     let Split { tape, assignments } = split(tape);
-    let nodes = tape.nodes();
+    let (nodes, sites) = (tape.nodes(), tape.sites());
     let mut roots: Vec<usize> = assignments.iter().map(|a| a.1).collect();
     add_detached_roots(&nodes, &mut roots);
     let jobs = chains(&nodes, &roots).into_iter().map(|chain| Job { chain, to: None }).collect();
-    let mut planner = Planner { nodes: &nodes, jobs, inside: BTreeMap::new(), assigned: BTreeMap::new() };
+    let mut planner =
+        Planner { nodes: &nodes, sites: &sites, jobs, inside: BTreeMap::new(), assigned: BTreeMap::new() };
     planner.join_pieces();
     planner.assign(&assignments);
     planner.finish()
@@ -60,7 +64,7 @@ fn behind(nodes: &[Node], mut id: usize) -> usize {
 /// A launch that copies one value.
 fn copy(of: usize, node: usize) -> Chain {
     let epilogue = Epilogue { instructions: vec![Instruction::Extra(0)], extras: vec![Access::Full] };
-    Chain { node, host: None, epilogue, extras: vec![of] }
+    Chain { node, host: None, epilogue, extras: vec![of], members: vec![] }
 }
 
 impl Planner<'_> {
@@ -235,8 +239,21 @@ impl Planner<'_> {
 
     fn finish(self) -> Plan {
         let mut launches: Vec<Launch> = self.jobs.iter().map(|job| self.launch(job)).collect();
+        let attributions = self.jobs.iter().map(|job| self.attribution(&job.chain)).collect();
         let temporaries = reuse(&mut launches, |holder| self.nodes[holder].elements());
-        Plan { launches, temporaries }
+        Plan { launches, attributions, temporaries }
+    }
+
+    /// A launch stands for its kernel's node; without a kernel, for the end of its chain.
+    fn attribution(&self, chain: &Chain) -> Attribution {
+        let main = chain.host.unwrap_or_else(|| self.behind(chain.node));
+        let named = |id: usize| (self.nodes[id].op.name(), self.sites[id]);
+        let (operation, site) = match chain.members[..] {
+            [] => ("Copy".into(), self.sites[main]),
+            _ => named(main),
+        };
+        let fused = chain.members.iter().filter(|&&id| id != main).map(|&id| named(id)).collect();
+        Attribution { operation, site, fused }
     }
 
     fn launch(&self, job: &Job) -> Launch {

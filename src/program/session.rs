@@ -2,7 +2,8 @@
 
 use super::footprint::{Footprint, Held, Ledger};
 use super::plan::plan;
-use crate::autodiff::{Stored, Tape};
+use super::recorder::Recorder;
+use crate::autodiff::{Site, Stored, Tape};
 use hindsight_kernels::{BufferInfo, Cost, Device, Executable, Kind, Launch, Order, Store};
 use std::ops::Range;
 
@@ -11,11 +12,14 @@ pub struct Session {
     device: Device,
     store: Store,
     ledger: Ledger,
+    recorder: Option<Recorder>,
 }
 
 /// A tape compiled for a session.
 pub struct Program {
     executable: Executable,
+    /// Its number with the session's recorder, if there was one.
+    number: Option<usize>,
     /// Its temporaries are in the session's ledger as long as it lives.
     _held: Held,
 }
@@ -35,7 +39,12 @@ impl Program {
 impl Session {
     /// A session for `runs` runs.
     pub fn new(device: &Device, runs: usize) -> Session {
-        Session { device: device.clone(), store: Store::new(device, runs), ledger: Ledger::default() }
+        Session { device: device.clone(), store: Store::new(device, runs), ledger: Ledger::default(), recorder: None }
+    }
+
+    /// From now on tells a recorder what is compiled and, if it tells the time, when launches run. Results do not change.
+    pub fn record_with(&mut self, recorder: Recorder) {
+        self.recorder = Some(recorder);
     }
 
     /// What its buffers, and the temporaries of its programs, have taken so far at most.
@@ -110,19 +119,36 @@ impl Session {
     }
 
     /// Compiles a tape: drops what nothing needs, fuses, places, binds.
+    #[track_caller]
     pub fn compile(&self, tape: &Tape) -> Program {
         let plan = plan(tape);
+        let compiled_at = Site::here().to_string();
+        let name = tape.name().unwrap_or(&compiled_at);
+        let number = self.recorder.as_ref().map(|recorder| recorder.compiled(name, &plan));
         let held = self.ledger.hold(&plan.temporaries);
-        Program { executable: Executable::new(&self.device, &self.store, plan.launches, plan.temporaries), _held: held }
+        let executable = Executable::new(&self.device, &self.store, plan.launches, plan.temporaries);
+        Program { executable, number, _held: held }
     }
 
     /// Replays steps in order. Does not wait for a GPU.
     pub fn run(&mut self, program: &Program, steps: Range<usize>) {
-        program.executable.run(&mut self.store, steps, Order::Sequential);
+        self.replay(program, steps, Order::Sequential);
     }
 
     /// Replays steps of which none reads what another writes.
     pub fn run_independent(&mut self, program: &Program, steps: Range<usize>) {
-        program.executable.run(&mut self.store, steps, Order::Independent);
+        self.replay(program, steps, Order::Independent);
+    }
+
+    fn replay(&mut self, program: &Program, steps: Range<usize>, order: Order) {
+        let timed =
+            self.recorder.as_ref().and_then(|recorder| Some((recorder, recorder.stopwatch()?, program.number?)));
+        match timed {
+            None => program.executable.run(&mut self.store, steps, order),
+            Some((recorder, stopwatch, number)) => {
+                let passes = program.executable.run_timed(&mut self.store, steps.clone(), order, stopwatch);
+                recorder.ran(number, steps, self.store.runs(), passes);
+            }
+        }
     }
 }

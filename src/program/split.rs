@@ -20,15 +20,15 @@ pub(super) fn split(recorded: &Tape) -> Split {
     let tape = Tape::new();
     let assignments = {
         let mut new: Vec<Var<'_>> = Vec::new();
-        for node in recorded.nodes() {
+        for (node, site) in recorded.nodes().into_iter().zip(recorded.sites()) {
             let inputs: Vec<Var<'_>> = node.inputs.iter().map(|&i| new[i]).collect();
-            new.push(match node.op {
+            new.push(tape.standing_for(site, || match node.op {
                 // Gradients have been taken: what stopped them is a plain value now.
                 Op::Detach => inputs[0],
                 Op::Slice { offset } => slice(inputs[0], offset, &node.shape),
                 Op::MatMul { ta, tb, ones } => product(inputs[0], inputs[1], ta, tb, ones),
                 op => tape.record(op, &inputs, node.shape, node.values),
-            });
+            }));
         }
         let pieces = recorded.assignments().into_iter().flat_map(|(stored, step, id)| {
             let value = new[id];
@@ -73,8 +73,12 @@ fn joined<'t>(value: Var<'t>) -> Option<Vec<Var<'t>>> {
     }
 }
 
-/// A part of a value, flat, computed from parts of what the value is computed from.
+/// A part of a value, flat, computed from parts of what the value is computed from. It was recorded where the value was.
 fn part<'t>(value: Var<'t>, range: &Range<usize>) -> Var<'t> {
+    value.tape().standing_for(value.site(), || part_of(value, range))
+}
+
+fn part_of<'t>(value: Var<'t>, range: &Range<usize>) -> Var<'t> {
     let flat = [range.len()];
     if range.len() == value.elements() {
         return value.reshape(&flat);

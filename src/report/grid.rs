@@ -47,6 +47,17 @@ impl Grid {
         text
     }
 
+    /// The same with all columns to the left, for words.
+    pub fn to_text_of_words(&self) -> String {
+        let width = |column: usize| self.lines().map(|row| row[column].chars().count()).max().unwrap_or(0);
+        let widths: Vec<usize> = (0..self.header.len()).map(width).collect();
+        let line = |row: &Vec<String>| {
+            let cells: Vec<String> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+            format!("{}\n", cells.join("  ").trim_end())
+        };
+        self.lines().map(line).collect()
+    }
+
     /// A Markdown table.
     pub fn to_markdown(&self) -> String {
         let line = |row: &Vec<String>| {

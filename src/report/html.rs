@@ -28,6 +28,7 @@ figure{margin:1rem 0}figcaption{font-size:.9rem}
 figure svg{display:block;width:100%;min-width:34rem;height:auto}
 .several{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,21rem),1fr));gap:1rem}
 .several svg{min-width:0}
+.words td{text-align:left}summary{cursor:pointer;padding:.3rem 0}
 code{overflow-wrap:anywhere;font-size:.9em}
 @media print{body{max-width:none;font-size:10pt;padding:0}figure,tr{break-inside:avoid}h2,h3{break-after:avoid}nav{display:none}
 .scroll{overflow:visible}figure svg{min-width:0}th,td{padding:.15rem .35rem}}
@@ -69,6 +70,12 @@ impl Page {
     /// A table.
     pub fn table(&mut self, grid: &Grid) {
         self.body += &grid.to_html();
+    }
+
+    /// A table of words below a line that opens it.
+    pub fn folded(&mut self, line: &str, grid: &Grid) {
+        let (line, table) = (escape(line), grid.to_html());
+        self.body += &format!("<details class=\"words\"><summary>{line}</summary>{table}</details>\n");
     }
 
     /// A figure as wide as the page; a narrow screen scrolls it.

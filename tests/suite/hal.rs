@@ -71,7 +71,7 @@ fn every_preset_and_kind_of_anchor_learns() {
 }
 
 /// Launches of a step, the one that counts steps included.
-fn launches(method: &str, first_order: bool) -> usize {
+pub fn launches(method: &str, first_order: bool) -> usize {
     let mut lab = lab(&Device::Cpu, &Settings { first_order, ..small() }, &[0]);
     let mut learner = methods::find(method).unwrap().start(&mut lab);
     (0..2).for_each(|task| learner.learn(&mut lab, task));

@@ -15,6 +15,7 @@ mod memory; // the ring buffer and the reservoir
 mod methods; // each method's step, and the silent bugs of other libraries
 mod metrics; // accuracy and forgetting
 mod onnx; // published cases of convolution and its neighbours, from their original files
+mod profile; // where time goes: lines, clocks, the trace, --explain
 mod program; // what compiling keeps of the meaning
 mod random; // named random streams
 mod report; // tables, run folders, results.json

@@ -75,23 +75,23 @@ impl Search {
         let starts = Starts::new(lab);
         let last = lab.stream("last image of each class", settings.tasks * classes, 1);
 
-        let climb = Tape::new();
+        let climb = Tape::named("anchor search");
         let slope = climb.grad(forgetting(lab, &climb, &tuning, &points, phi), climb.load(&points.images));
         let step = if official { adam.step(&climb, slope) } else { slope.scaled(lab.rate(&climb)) };
         climb.assign(&points.images, climb.load(&points.images) + step);
 
         // Step task · classes + class.
-        let begin = Tape::new();
+        let begin = Tape::named("begin an anchor");
         let all = begin.load(&starts.images);
         let start = if official { all.gather_rows(begin.row(&points.one_by_one)) } else { all + 0.0 };
         begin.assign(&points.images, start);
-        let finish = Tape::new();
+        let finish = Tape::named("keep an anchor");
         let found = finish.load(&points.images);
         finish.assign_row(
             table,
             if official { lab.prepare(found.rescale()) } else { found.gather_rows(finish.row(&points.one_by_one)) },
         );
-        let keep_last = Tape::new();
+        let keep_last = Tape::named("keep last images");
         let image = lab.batch(&keep_last, &last);
         keep_last.assign_row(table, image.pixels * image.weights.spread(1, pixels));
 
@@ -153,10 +153,10 @@ impl Tuning {
         let model = Snapshot::new(lab, "M");
         let memory = lab.stream("fine-tuning", steps, size);
 
-        let copy = Tape::new();
+        let copy = Tape::named("copy the model");
         model.take(lab, &copy);
 
-        let step = Tape::new();
+        let step = Tape::named("fine-tuning on the memory");
         let (at, batch) = (step.load(&model.theta), lab.batch(&step, &memory));
         let slope = step.grad(lab.loss(at, &batch), at);
         step.assign(&model.theta, at - slope.scaled(lab.rate(&step)));
@@ -240,7 +240,7 @@ impl Starts {
         let kept: Vec<f64> = (0..count / part).map(|p| f64::from(u8::from(p > 0))).collect();
         (0..lab.runs()).for_each(|run| lab.session.write(&keep, run, &kept));
 
-        let add = Tape::new();
+        let add = Tape::named("mean images");
         let so_far = add.load(&images).scaled(add.row(&keep));
         add.assign(&images, add.row(&shares).matmul(lab.batch(&add, &task).pixels) + so_far);
         Starts { add: lab.session.compile(&add), images, task, shares, keep }

@@ -214,7 +214,7 @@ where
 
 /// Records and compiles one step.
 fn record(lab: &Lab, batches: &BatchStream, phi: &Phi, anchors: Option<(&Anchors, usize)>) -> Program {
-    let tape = Tape::new();
+    let tape = Tape::named(if anchors.is_some() { "training step" } else { "first task's step" });
     let theta = tape.load(&lab.theta);
     let batch = lab.batch(&tape, batches);
     let total = match anchors {

@@ -50,19 +50,19 @@ impl Herding {
         let counts: Vec<f64> = (0..lab.settings.tasks * m).map(|row| 1.0 / (row % m + 1) as f64).collect();
         (0..lab.runs()).for_each(|run| lab.session.write(&share, run, &counts));
 
-        let embed = Tape::new();
+        let embed = Tape::named("herding: embed");
         let images_of_part = lab.batch(&embed, &parts);
         let found = lab.forward_kept(embed.load(&lab.theta), lab.statistics.as_ref(), &images_of_part).features;
         embed.assign_row(&features, unit_rows(found));
 
-        let begin = Tape::new();
+        let begin = Tape::named("herding: begin");
         let all = begin.load(&features).reshape(&[images, width]);
         begin.assign(&means, begin.load(&shares).matmul(all));
         begin.assign(&sum, begin.constant(0.0, &sum.shape));
         begin.assign(&available, begin.load(&own) + 0.0);
 
         // Step task · m + k: the k-th exemplar of every class.
-        let choose = Tape::new();
+        let choose = Tape::named("herding: choose");
         let (left, so_far) = (choose.load(&available), choose.load(&sum));
         let phi = choose.load(&features).reshape(&[images, width]);
         let taken = herd(phi, choose.load(&means), so_far, left, choose.row(&share));

@@ -59,7 +59,7 @@ impl Work {
         let first = record(lab, &stream, None);
         let later = record(lab, &stream, Some((&exemplars, &last)));
 
-        let snapshot = Tape::new();
+        let snapshot = Tape::named("copy the model");
         last.take(lab, &snapshot);
 
         // Step task · m + k, as the exemplars' rows.
@@ -67,10 +67,10 @@ impl Work {
         let (rows, of_task) = (exemplars.table.rows, lab.task_classes());
         let features = lab.session.rows("features of exemplars", rows, &[of_task, width]);
         let class_means = lab.session.state("means of exemplars", &[classes, width]);
-        let embed = Tape::new();
+        let embed = Tape::named("embed exemplars");
         let found = lab.features(embed.load(&lab.theta), embed.row(&exemplars.table));
         embed.assign_row(&features, unit_rows(found));
-        let means = Tape::new();
+        let means = Tape::named("class means");
         let all = means.load(&features).reshape(&[rows * of_task, width]);
         means.assign(&class_means, unit_rows(means.load(&exemplars.shares).matmul(all)));
 
@@ -85,7 +85,7 @@ impl Work {
 }
 
 fn record(lab: &Lab, stream: &BatchStream, past: Option<(&Exemplars, &Snapshot)>) -> Program {
-    let tape = Tape::new();
+    let tape = Tape::named(if past.is_some() { "training step" } else { "first task's step" });
     let theta = tape.load(&lab.theta);
     let batch = lab.batch(&tape, stream);
     let mut loss = lab.loss(theta, &batch);

@@ -44,7 +44,7 @@ impl Prediction {
         let (draws, weights) = (lab.settings.test_samples, lab.model.parameters());
         let keys = lab.session.indices("test noise keys", draws, &[3]);
         let table = lab.session.rows("drawn parameters", draws, &[weights]);
-        let tape = Tape::new();
+        let tape = Tape::named("draw for the test");
         tape.assign_row(&table, q.load(&tape).draw(tape.row(&keys).normal(&[weights])));
         let draw = lab.session.compile(&tape);
         let test = lab.compile_test(|tape, batch| {

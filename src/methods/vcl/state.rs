@@ -56,7 +56,7 @@ impl State {
 
     /// A step of the maximum-likelihood fit, in θ.
     pub fn fit(&self, lab: &Lab) -> Program {
-        let tape = Tape::new();
+        let tape = Tape::named("maximum-likelihood step");
         let theta = tape.load(&lab.theta);
         let loss = lab.loss(theta, &lab.batch(&tape, &self.stream));
         tape.assign(&lab.theta, theta - self.optimiser.step(&tape, tape.grad(loss, theta)));
@@ -65,7 +65,7 @@ impl State {
 
     /// μ ← θ, with small variances.
     pub fn begin(&self, lab: &Lab) -> Program {
-        let tape = Tape::new();
+        let tape = Tape::named("begin the posterior");
         let log_variance = tape.constant(FIRST_LOG_VARIANCE, &self.weights);
         let first = Gaussian { mean: tape.load(&lab.theta) + 0.0, log_variance };
         self.become_posterior(&tape, &first);
@@ -74,7 +74,7 @@ impl State {
 
     /// A task starts Adam anew.
     pub fn forget_moments(&self, lab: &Lab) -> Program {
-        let tape = Tape::new();
+        let tape = Tape::named("forget moments");
         self.optimiser.reset(&tape);
         self.optimiser_of_variance.reset(&tape);
         lab.session.compile(&tape)
@@ -82,7 +82,7 @@ impl State {
 
     /// Adds one draw's loss and slopes: dL/dμ = dL/dw, dL/dσ = ε dL/dw.
     pub fn draw(&self, lab: &Lab) -> Program {
-        let tape = Tape::new();
+        let tape = Tape::named("draw of a step");
         let noise = tape.row(&self.keys).normal(&self.weights);
         let weights = tape.load(&self.posterior.mean) + noise * tape.load(&self.deviation);
         let loss = lab.loss(weights, &lab.batch_every(&tape, &self.stream, lab.settings.samples));
@@ -96,7 +96,7 @@ impl State {
 
     /// A step along what the draws have added up, which then starts from zero again.
     pub fn step(&self, lab: &Lab) -> Program {
-        let tape = Tape::new();
+        let tape = Tape::named("training step");
         let (posterior, prior, total) = (self.posterior.load(&tape), self.prior.load(&tape), self.slopes.load(&tape));
         let share = 1.0 / lab.settings.samples as f64;
         let divergence = posterior.divergence(&prior) * tape.load(&self.inverse_size);
@@ -118,7 +118,7 @@ impl State {
 
     /// The next task's prior is this task's posterior; θ becomes its mean.
     pub fn keep(&self, lab: &Lab) -> Program {
-        let tape = Tape::new();
+        let tape = Tape::named("keep the posterior");
         self.prior.copy(&tape, &self.posterior);
         tape.assign(&lab.theta, tape.load(&self.posterior.mean) + 0.0);
         lab.session.compile(&tape)
@@ -126,7 +126,7 @@ impl State {
 
     /// The posterior as it was when it was kept.
     pub fn restore(&self, lab: &Lab) -> Program {
-        let tape = Tape::new();
+        let tape = Tape::named("restore the posterior");
         self.posterior.copy(&tape, &self.prior);
         tape.assign(&self.deviation, self.prior.load(&tape).deviation());
         lab.session.compile(&tape)

@@ -121,7 +121,7 @@ impl Plot {
 }
 
 /// Left edge and line of each name of a legend, as wide as text is on average.
-fn legend_places(names: &[String]) -> Vec<(f64, f64)> {
+pub(super) fn legend_places(names: &[String]) -> Vec<(f64, f64)> {
     let (mut left, mut line) = (66.0, 0.0);
     let mut place = |name: &String| {
         let width = 46.0 + 7.2 * name.chars().count() as f64;

@@ -60,6 +60,16 @@ impl Svg {
         ));
     }
 
+    /// A rectangle (left, top, width, height) of a colour that text on it can be read in both schemes, and a title for
+    /// who points at it.
+    pub(super) fn block(&mut self, [x, y, width, height]: [f64; 4], colour: &str, title: &str) {
+        let title = escape(title);
+        self.push(format_args!(
+            "<rect x=\"{x:.2}\" y=\"{y:.1}\" width=\"{width:.2}\" height=\"{height}\" fill=\"{colour}\" \
+             fill-opacity=\".6\"><title>{title}</title></rect>"
+        ));
+    }
+
     /// The drawing inside a page that has [`STYLE`].
     pub fn inline(&self) -> String {
         self.with("")
