@@ -6,9 +6,10 @@
 //! [`experiment`] is the protocol and [`report`] what comes of it,
 //! [`reproduce`] the paper's tables and figures,
 //! [`tune`] the choice of hyper-parameters,
-//! [`profile`] where the time of a run went.
+//! [`profile`] where the time of a run went, [`bench`] how fast the kernels are.
 
 pub mod autodiff;
+pub mod bench;
 pub mod data;
 pub mod device;
 pub mod experiment;

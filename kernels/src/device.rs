@@ -154,6 +154,11 @@ impl Device {
         }
     }
 
+    /// Whether it is a GPU, and no CPU that plays one.
+    pub fn is_hardware(&self) -> bool {
+        matches!(self, Device::Gpu(gpu) if !gpu.traits().software)
+    }
+
     /// All adapters of this machine.
     pub fn list() -> Vec<AdapterSummary> {
         crate::gpu::summaries()
@@ -187,4 +192,12 @@ impl Device {
             _ => format!("{}, {}", self.adapter_name(), self.driver()),
         }
     }
+}
+
+/// The processor's name, where the system tells; else its architecture.
+pub fn processor() -> String {
+    let mut system = sysinfo::System::new();
+    system.refresh_cpu_all();
+    let name = system.cpus().first().map(|cpu| cpu.brand().trim().to_string()).filter(|name| !name.is_empty());
+    name.unwrap_or_else(|| std::env::consts::ARCH.into())
 }

@@ -204,6 +204,16 @@ impl Gpu {
         pipelines.entry(key).or_insert_with(|| Arc::new(self.compile(name, source, entry, constants))).clone()
     }
 
+    /// Why the adapter does not take a WGSL text in which naga finds nothing wrong; nothing where it does.
+    pub(crate) fn refusal(&self, name: &str, source: &str, entry: &str) -> Option<String> {
+        // A driver that fails to compile is an internal error.
+        let scopes =
+            [wgpu::ErrorFilter::Validation, wgpu::ErrorFilter::Internal].map(|f| self.device.push_error_scope(f));
+        self.compile(name, source, entry, &[]);
+        let errors = scopes.into_iter().rev().filter_map(|scope| pollster::block_on(scope.pop()));
+        errors.map(|error| error.to_string()).next()
+    }
+
     fn compile(&self, name: &str, source: &str, entry: &str, constants: &[(&'static str, f64)]) -> Pipeline {
         self.counters.pipelines.fetch_add(1, Relaxed);
         let entries = reflect(name, source);

@@ -7,6 +7,8 @@
 
 mod argmax;
 mod bytes;
+mod ceiling_copy;
+mod ceiling_fma;
 mod conv;
 mod count_correct;
 mod cpu;
@@ -29,6 +31,7 @@ mod map;
 mod matmul;
 mod matmul_shader;
 mod normal;
+mod own;
 mod rescale;
 mod scatter_add_rows;
 mod slide;
@@ -39,10 +42,12 @@ mod timing;
 
 pub use argmax::Argmax;
 pub use bytes::Bytes;
+pub use ceiling_copy::CeilingCopy;
+pub use ceiling_fma::CeilingFma;
 pub use conv::{Conv, ConvPart, Window};
 pub use count_correct::CountCorrect;
 pub use cross_entropy::CrossEntropy;
-pub use device::{AdapterSummary, Device, DeviceChoice, DeviceError, Room};
+pub use device::{AdapterSummary, Device, DeviceChoice, DeviceError, Room, processor};
 pub use executable::{Executable, Order};
 pub use expr::{Access, Binary, Epilogue, Instruction, Unary};
 pub use float::Float;
@@ -55,6 +60,7 @@ pub use log_softmax::LogSoftmax;
 pub use map::Map;
 pub use matmul::{MatMul, Ones, Variant};
 pub use normal::Normal;
+pub use own::{OwnKernel, OwnText, WgslError};
 pub use rescale::Rescale;
 pub use scatter_add_rows::ScatterAddRows;
 pub use store::{BufferInfo, Kind, Store};

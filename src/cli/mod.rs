@@ -1,6 +1,7 @@
 //! The command line: what may be asked for, and how the answer ends.
 
 mod args;
+mod bench;
 mod counted;
 mod data;
 mod devices;
@@ -8,6 +9,7 @@ mod interrupt;
 mod load;
 mod names;
 mod profile;
+mod own_wgsl;
 mod progress;
 mod report;
 mod reproduce;
@@ -16,11 +18,13 @@ mod sizes;
 mod tune;
 
 use clap::{CommandFactory, Parser, Subcommand};
+use hindsight::bench::{FileError, Wrong};
 use hindsight::data::DataError;
 use hindsight::data::fetch::FetchError;
 use hindsight::device::DeviceError;
 use hindsight::experiment::ExperimentError;
 use hindsight::report::{FolderError, ReadError};
+use hindsight_kernels::WgslError;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -57,6 +61,8 @@ enum Command {
     Profile(Box<profile::ProfileArgs>),
     /// List the GPUs that --device can name
     Devices,
+    /// Measure what a device can do at all, then how near to that each kernel comes
+    Bench(Box<bench::BenchArgs>),
 }
 
 /// Ends the program over a command line that clap itself finds nothing wrong with, in clap's way.
@@ -131,6 +137,44 @@ pub enum CliError {
     /// There is no folder to fetch into.
     #[error("error: there is no home folder to fetch into; name a folder with --data")]
     NoDataFolder,
+    /// A file of measurements cannot be read.
+    #[error("error: {0}")]
+    Measurements(#[from] FileError),
+    /// Times of another machine.
+    #[error("error: {}: {why}, so times differ for that alone; compare all the same with --force", .path.display())]
+    NotComparable {
+        /// The file.
+        path: PathBuf,
+        /// What differs.
+        why: String,
+    },
+    /// The device cannot even multiply and copy.
+    #[error(
+        "error: the device fails the kernels that measure its ceilings ({0}); try another one, or its newest driver"
+    )]
+    Ceilings(Wrong),
+    /// Kernels whose results are not the oracle's; which, has been said.
+    #[error("error: {0} of the kernels compute something wrong on this device; the table says which")]
+    WrongKernels(usize),
+    /// Ctrl-C; what was measured by then is printed, and written if it was to be.
+    #[error("interrupted: {measured} of {cases} cases were measured")]
+    StoppedBench {
+        /// Cases that were measured.
+        measured: usize,
+        /// Cases that were asked for.
+        cases: usize,
+    },
+    /// A user's kernel cannot be read.
+    #[error("error: {}: cannot be read ({source}); name a WGSL file after --wgsl", .path.display())]
+    UnreadableWgsl {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A user's kernel cannot be launched.
+    #[error("error: {0}")]
+    Wgsl(#[from] WgslError),
     /// The answer could not be printed.
     #[error("error: cannot write to standard output: {0}")]
     Output(io::Error),
@@ -148,7 +192,7 @@ impl CliError {
     /// 130 after Ctrl-C, as shells have it, else 1. (2, a wrong command line, is clap's.)
     pub fn exit_code(&self) -> ExitCode {
         match self {
-            CliError::Interrupted { .. } | CliError::Paused(_) => ExitCode::from(130),
+            CliError::Interrupted { .. } | CliError::Paused(_) | CliError::StoppedBench { .. } => ExitCode::from(130),
             _ => ExitCode::FAILURE,
         }
     }
@@ -172,6 +216,7 @@ pub fn run() -> Result<(), CliError> {
         Some(Command::Data(args)) => data::run(&args),
         Some(Command::Profile(args)) => profile::run(&args),
         Some(Command::Devices) => devices::run(),
+        Some(Command::Bench(args)) => bench::run(&args),
         None => print(&Cli::command().render_help().to_string()),
     }
 }

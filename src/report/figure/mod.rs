@@ -1,5 +1,5 @@
 //! Figures as SVG whose colours follow the reader's scheme: lines with bands, bars, points, heat maps, strips of time,
-//! flames, rates over intensity.
+//! flames, rates over intensity, rooflines.
 
 mod bars;
 mod flame;
@@ -9,6 +9,7 @@ mod lines;
 mod plot;
 mod points;
 mod strips;
+mod roofline;
 mod svg;
 
 pub use bars::{Bar, bars};
@@ -18,4 +19,5 @@ pub use intensity::{Bounds, Work, intensity};
 pub use lines::{Curve, lines};
 pub use points::{Cloud, points};
 pub use strips::{Block, Strip, strips};
+pub use roofline::{Roof, roofline};
 pub use svg::{STYLE, Svg};

@@ -9,6 +9,8 @@ pub(super) struct Axis {
     pub label: String,
     /// Distance between two numbers.
     step: f64,
+    /// Values are logarithms: 3 is written 1000.
+    powers: bool,
 }
 
 impl Axis {
@@ -18,7 +20,7 @@ impl Axis {
         let rough = length / count as f64;
         let power = 10_f64.powf(rough.log10().floor());
         let step = [1.0, 2.0, 5.0, 10.0].into_iter().map(|f| f * power).find(|s| *s >= rough * 0.999).unwrap_or(power);
-        Axis { range, label: label.into(), step }
+        Axis { range, label: label.into(), step, powers: false }
     }
 
     /// Numbers are whole, as counts are.
@@ -29,11 +31,15 @@ impl Axis {
 
     /// An axis that begins and ends at its numbers and holds `values`.
     pub fn around(label: &str, values: impl Iterator<Item = f64> + Clone, count: usize) -> Axis {
-        let finite = values.filter(|v| v.is_finite());
-        let (low, high) = (finite.clone().fold(f64::INFINITY, f64::min), finite.fold(f64::NEG_INFINITY, f64::max));
-        let (low, high) = if low <= high { (low, high.max(low + 1e-9)) } else { (0.0, 1.0) };
-        let step = Axis::new(label, low..high, count).step;
-        Axis { range: (low / step).floor() * step..(high / step).ceil() * step, label: label.into(), step }
+        let held = span(values);
+        let axis = Axis::new(label, held.clone(), count);
+        Axis { range: (held.start / axis.step).floor() * axis.step..(held.end / axis.step).ceil() * axis.step, ..axis }
+    }
+
+    /// An axis of decimal logarithms that holds `values`, from one power of ten to another, which are written out.
+    pub fn powers(label: &str, values: impl Iterator<Item = f64> + Clone) -> Axis {
+        let held = span(values);
+        Axis { range: held.start.floor()..held.end.ceil(), label: label.into(), step: 1.0, powers: true }
     }
 
     fn numbers(&self) -> Vec<f64> {
@@ -44,13 +50,25 @@ impl Axis {
             .collect()
     }
 
-    fn decimals(&self) -> usize {
-        (-self.step.log10().floor()).clamp(0.0, 6.0) as usize
+    /// A number as it stands at the axis.
+    fn written(&self, number: f64) -> String {
+        let decimals = |power: f64| (-power).clamp(0.0, 6.0) as usize;
+        match self.powers {
+            true => format!("{:.*}", decimals(number), 10_f64.powf(number)),
+            false => format!("{number:.*}", decimals(self.step.log10().floor())),
+        }
     }
 
     fn share(&self, value: f64) -> f64 {
         (value - self.range.start) / (self.range.end - self.range.start)
     }
+}
+
+/// From the least to the most of what is finite.
+fn span(values: impl Iterator<Item = f64> + Clone) -> Range<f64> {
+    let finite = values.filter(|v| v.is_finite());
+    let (low, high) = (finite.clone().fold(f64::INFINITY, f64::min), finite.fold(f64::NEG_INFINITY, f64::max));
+    if low <= high { low..high.max(low + 1e-9) } else { 0.0..1.0 }
 }
 
 /// A drawing with two axes.
@@ -100,13 +118,13 @@ impl Plot {
         for number in self.y.numbers() {
             let (_, y) = self.at(self.x.range.start, number);
             self.svg.line((left, y), (left + width, y), "grid");
-            let text = format!("{number:.*}", self.y.decimals());
+            let text = self.y.written(number);
             self.svg.text((left - 8.0, y + 4.0), "end", "soft", &text);
         }
         for number in self.x.numbers() {
             let (x, _) = self.at(number, self.y.range.start);
             self.svg.line((x, top + height), (x, top + height + 5.0), "axis");
-            let text = format!("{number:.*}", self.x.decimals());
+            let text = self.x.written(number);
             self.svg.text((x, top + height + 20.0), "middle", "soft", &text);
         }
         self.svg.line((left, top + height), (left + width, top + height), "axis");

@@ -22,14 +22,19 @@ pub fn points(title: &str, clouds: &[Cloud]) -> Svg {
     let mut plot = Plot::new(title, x, y, &names);
     for (class, radius) in [("", 2.5), ("outline", 7.0)] {
         for (number, cloud) in clouds.iter().enumerate() {
-            let (colour, _) = series(number);
-            for (x, y) in if class.is_empty() { &cloud.points } else { &cloud.large } {
-                let (x, y) = plot.at(*x, *y);
-                plot.svg.push(format_args!(
-                    "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{radius}\" class=\"{class}\" fill=\"{colour}\"/>"
-                ));
-            }
+            circles(&mut plot, number, if class.is_empty() { &cloud.points } else { &cloud.large }, class, radius);
         }
     }
     plot.svg
+}
+
+/// Points of one colour, each a circle.
+pub(super) fn circles(plot: &mut Plot, number: usize, points: &[(f64, f64)], class: &str, radius: f64) {
+    let (colour, _) = series(number);
+    for (x, y) in points {
+        let (x, y) = plot.at(*x, *y);
+        plot.svg.push(format_args!(
+            "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{radius}\" class=\"{class}\" fill=\"{colour}\"/>"
+        ));
+    }
 }

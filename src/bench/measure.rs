@@ -1,0 +1,187 @@
+//! Held to the oracle first, then warmed up and timed.
+
+use super::case::Case;
+use hindsight_kernels::{BufferId, BufferInfo, Device, Executable, Kind, Order, Store, View};
+use serde::{Deserialize, Serialize};
+use std::time::Instant;
+
+/// How long a case is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Effort {
+    /// Samples of a case.
+    pub samples: usize,
+    /// Seconds that a sample takes at least.
+    pub sample_seconds: f64,
+}
+
+impl Effort {
+    /// As it should be.
+    pub const FULL: Effort = Effort { samples: 7, sample_seconds: 0.05 };
+    /// To see whether it works.
+    pub const QUICK: Effort = Effort { samples: 3, sample_seconds: 0.005 };
+}
+
+/// How long a case took.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Measured {
+    /// The kernel's name.
+    pub kernel: String,
+    /// The heading it stands under.
+    pub group: String,
+    /// What a model does with it.
+    pub name: String,
+    /// Its sizes.
+    pub size: String,
+    /// Runs side by side: what the CPU's threads share.
+    pub runs: usize,
+    /// Floating-point operations of a launch, of all runs; a multiply-add is two.
+    pub flops: f64,
+    /// Bytes that a launch reads and writes at least once, of all runs.
+    pub bytes: f64,
+    /// Seconds a launch, least first.
+    pub seconds: Vec<f64>,
+    /// Whether its result was compared with the oracle's.
+    pub verified: bool,
+}
+
+impl Measured {
+    /// The median of the samples.
+    pub fn median(&self) -> f64 {
+        self.seconds[self.seconds.len() / 2]
+    }
+
+    /// From the least to the most of the samples, as a share of the median.
+    pub fn spread(&self) -> f64 {
+        (self.seconds[self.seconds.len() - 1] - self.seconds[0]) / self.median()
+    }
+}
+
+/// A result that is not the oracle's.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error("run {run}, element {element} is {found}, the oracle says {expected}")]
+pub struct Wrong {
+    /// Which run.
+    pub run: usize,
+    /// Which element of it.
+    pub element: usize,
+    /// What the device computed.
+    pub found: f64,
+    /// What it is in double precision.
+    pub expected: f64,
+}
+
+/// Compares a case with its oracle, where it has one, then times it.
+///
+/// # Errors
+/// If the result is another: a wrong kernel is not timed.
+pub fn measure(device: &Device, case: &Case, effort: Effort) -> Result<Measured, Wrong> {
+    let mut rig = Rig::new(device, case);
+    let results = rig.result(); // warms up, too
+    if case.has_oracle {
+        let expected = Rig::new(&Device::Oracle, case).result().remove(0);
+        results.iter().enumerate().try_for_each(|(run, found)| compare(case, run, found, &expected))?;
+    }
+    Ok(rig.measured(effort))
+}
+
+fn compare(case: &Case, run: usize, found: &[f64], expected: &[f64]) -> Result<(), Wrong> {
+    let terms = case.terms as f64;
+    for (element, (&found, &expected)) in found.iter().zip(expected).enumerate() {
+        // Terms are up to about 1, and each addition rounds the sum so far, which may end larger than they are.
+        let tolerance = 2e-5 * (1.0 + expected.abs()) + 1e-6 * (terms + terms.sqrt() * expected.abs());
+        // Written so that what is not a number is wrong.
+        let near = (found - expected).abs() <= tolerance;
+        if !near {
+            return Err(Wrong { run, element, found, expected });
+        }
+    }
+    Ok(())
+}
+
+/// Copies of a short launch in one step on a GPU, whose step is counted by a launch of its own.
+const COPIES: usize = 64;
+/// A launch of so many seconds hides what comes with a step and a submission.
+const LONG_S: f64 = 1e-3;
+
+/// A case on a device: its buffers, and its launch made ready.
+struct Rig<'a> {
+    device: &'a Device,
+    case: &'a Case,
+    store: Store,
+    inputs: Vec<View>,
+    out: usize,
+    executable: Executable,
+    /// Launches of a step.
+    copies: usize,
+}
+
+impl<'a> Rig<'a> {
+    fn new(device: &'a Device, case: &'a Case) -> Self {
+        // Runs are what the CPU's threads share: as many as there are keep all of it busy.
+        let runs = if matches!(device, Device::Cpu) { rayon::current_num_threads() } else { 1 };
+        let mut store = Store::new(device, runs);
+        let view = |id| View::whole(BufferId::Stored(id));
+        let operands = case.operands.iter().enumerate();
+        let inputs: Vec<View> = operands.map(|(n, operand)| view(operand.allocate(&mut store, n))).collect();
+        let elements = case.kernel.describe().elements();
+        let out = store.allocate(BufferInfo { name: "out".into(), kind: Kind::Float, elements, shared: false });
+        let executable = Executable::new(device, &store, vec![case.launch(inputs.clone(), view(out))], vec![]);
+        Rig { device, case, store, inputs, out, executable, copies: 1 }
+    }
+
+    /// The output of one launch, of each run.
+    fn result(&mut self) -> Vec<Vec<f64>> {
+        self.executable.run(&mut self.store, 0..1, Order::Sequential);
+        self.store.read(self.out)
+    }
+
+    fn measured(&mut self, effort: Effort) -> Measured {
+        if matches!(self.device, Device::Gpu(_)) && self.time(1) < LONG_S {
+            self.repeat(COPIES);
+        }
+        let steps = self.steps_that_take(effort.sample_seconds);
+        let launches = (steps * self.copies) as f64;
+        let mut seconds: Vec<f64> = (0..effort.samples).map(|_| self.time(steps) / launches).collect();
+        seconds.sort_by(f64::total_cmp);
+        let (case, runs, cost) = (self.case, self.store.runs(), self.case.cost());
+        Measured {
+            kernel: case.kernel.describe().name().into(),
+            group: case.group.into(),
+            name: case.name.clone(),
+            size: case.size.clone(),
+            runs,
+            flops: cost.flops * runs as f64,
+            bytes: cost.bytes * runs as f64,
+            seconds,
+            verified: case.has_oracle,
+        }
+    }
+
+    fn repeat(&mut self, copies: usize) {
+        let launch = self.case.launch(self.inputs.clone(), View::whole(BufferId::Stored(self.out)));
+        self.executable = Executable::new(self.device, &self.store, vec![launch; copies], vec![]);
+        self.copies = copies;
+    }
+
+    /// Found by doubling, which warms up, too.
+    fn steps_that_take(&mut self, seconds: f64) -> usize {
+        let mut steps = 1;
+        loop {
+            let taken = self.time(steps);
+            if taken >= 0.5 * seconds {
+                return (steps as f64 * (seconds / taken).max(1.0)).ceil() as usize;
+            }
+            steps *= 2;
+        }
+    }
+
+    /// Seconds until `steps` steps are done.
+    fn time(&mut self, steps: usize) -> f64 {
+        let start = Instant::now();
+        self.executable.run(&mut self.store, 0..steps, Order::Sequential);
+        if let Device::Gpu(gpu) = self.device {
+            gpu.wait();
+        }
+        start.elapsed().as_secs_f64()
+    }
+}

@@ -1,0 +1,235 @@
+//! `hindsight bench`: what a device can do at all, then how near to that each kernel comes.
+
+use super::{CliError, interrupt, print};
+use clap::Args;
+use hindsight::bench::compare::Verdict;
+use hindsight::bench::{self, Case, Ceilings, Effort, Machine, Measured, Measurements, Row, cases, table};
+use hindsight::device::{self, Device, DeviceChoice};
+use hindsight::report::{FolderError, write_file};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::io::{IsTerminal, stderr};
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+
+#[derive(Args)]
+#[command(after_long_help = super::own_wgsl::HELP)]
+pub struct BenchArgs {
+    /// Only cases in whose kernel, name or size this stands
+    #[arg(long, value_name = "PATTERN")]
+    only: Option<String>,
+
+    /// Fewer and shorter samples: to see whether it works, not for numbers
+    #[arg(long)]
+    quick: bool,
+
+    /// What would be measured, without measuring it
+    #[arg(long)]
+    list: bool,
+
+    /// auto (a hardware GPU, else cpu), gpu, cpu, or an index or part of a name from `hindsight devices`
+    #[arg(long, default_value = "auto")]
+    device: DeviceChoice,
+
+    /// Write the measurements there as JSON, and beside it the roofline as SVG
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+
+    /// Replace files that are there
+    #[arg(long)]
+    overwrite: bool,
+
+    /// Measurements that --out wrote earlier: mark what has become slower or faster since
+    #[arg(long, value_name = "FILE")]
+    compare: Option<PathBuf>,
+
+    /// Compare with a file of another processor or adapter, too
+    #[arg(long, requires = "compare")]
+    force: bool,
+
+    #[command(flatten)]
+    own: super::own_wgsl::OwnArgs,
+}
+
+/// What has been measured so far, and a bar while that goes on.
+struct Session<'a> {
+    device: &'a Device,
+    before: Option<Measurements>,
+    measurements: Measurements,
+    wrong: usize,
+    bar: ProgressBar,
+}
+
+pub fn run(args: &BenchArgs) -> Result<(), CliError> {
+    let device = device::open(&args.own.device(&args.device))?;
+    let cases = match args.own.case(&device)? {
+        Some(own) => vec![own],
+        None => chosen(args, &device),
+    };
+    if args.list {
+        return print(&grouped(&cases).map(|(heading, case)| heading + &table::listed(case)).collect::<String>());
+    }
+    let before = before(args, &Machine::of(&device))?;
+    refuse_to_replace(args)?;
+    let mut session = Session::start(args, &device, before, cases.len())?;
+    let stop = interrupt::watch();
+    for (heading, case) in grouped(&cases) {
+        if stop.load(Ordering::Relaxed) {
+            break;
+        }
+        session.print(&heading)?;
+        session.measure(case)?;
+    }
+    session.bar.finish_and_clear();
+    session.conclude(args, cases.len())
+}
+
+/// The cases of the table that are asked for. Ends the program where there are none.
+fn chosen(args: &BenchArgs, device: &Device) -> Vec<Case> {
+    let asked = |case: &Case| args.only.as_ref().is_none_or(|pattern| case.matches(pattern));
+    let cases: Vec<Case> = cases::all(device).into_iter().filter(asked).collect();
+    if cases.is_empty() {
+        let pattern = args.only.as_deref().unwrap_or_default();
+        super::refuse(format!(
+            "no case has '{pattern}' in its kernel, name or size; `hindsight bench --list` has them"
+        ));
+    }
+    cases
+}
+
+/// Each case with the heading that is to stand above it, if it is the first under it.
+fn grouped(cases: &[Case]) -> impl Iterator<Item = (String, &Case)> {
+    let mut last = "";
+    cases.iter().map(move |case| {
+        let heading = if case.group == last { String::new() } else { format!("\n{}\n", case.group) };
+        last = case.group;
+        (heading, case)
+    })
+}
+
+/// The earlier measurements, if they are asked for and say something beside those to come.
+fn before(args: &BenchArgs, machine: &Machine) -> Result<Option<Measurements>, CliError> {
+    let Some(path) = &args.compare else { return Ok(None) };
+    let before = Measurements::read(path)?;
+    match before.not_comparable(machine) {
+        Some(why) if !args.force => Err(CliError::NotComparable { path: path.clone(), why }),
+        _ => Ok(Some(before)),
+    }
+}
+
+fn refuse_to_replace(args: &BenchArgs) -> Result<(), CliError> {
+    let Some(out) = &args.out else { return Ok(()) };
+    if out.extension().is_some_and(|extension| extension == "svg") {
+        super::refuse("--out names the JSON file; the SVG is written beside it. Name it .json");
+    }
+    let files = [out.clone(), out.with_extension("svg")];
+    match files.into_iter().find(|file| file.exists() && !args.overwrite) {
+        Some(file) => Err(FolderError::FileExists(file).into()),
+        None => Ok(()),
+    }
+}
+
+impl<'a> Session<'a> {
+    /// Measures the ceilings and says them.
+    fn start(
+        args: &BenchArgs,
+        device: &'a Device,
+        before: Option<Measurements>,
+        cases: usize,
+    ) -> Result<Session<'a>, CliError> {
+        let bar = bar(cases);
+        let effort = if args.quick { Effort::QUICK } else { Effort::FULL };
+        bar.set_message("the device's own ceilings");
+        let measurements = Measurements::begin(device, effort).map_err(CliError::Ceilings)?;
+        let session = Session { device, before, measurements, wrong: 0, bar };
+        let Machine { processor, threads, .. } = &session.measurements.machine;
+        session.print(&format!(
+            "{}; {processor}, {threads} threads\n\nCeilings\n{}",
+            device.describe(),
+            table::ceilings(&session.measurements.ceilings)
+        ))?;
+        session.print(&session.ceilings_before())?;
+        session.print(&format!("\n{}", table::header()))?;
+        Ok(session)
+    }
+
+    /// What has become of the ceilings: a machine that is slower as a whole makes every case slower.
+    fn ceilings_before(&self) -> String {
+        let Some(before) = &self.before else { return String::new() };
+        let (then, now) = (&before.ceilings, &self.measurements.ceilings);
+        let fma = now.fma_flops_per_s / then.fma_flops_per_s;
+        let bandwidth = |c: &Ceilings| c.bandwidth(f64::INFINITY);
+        format!(
+            "  Compared with {}, {}: multiply-adds at {fma:.2} of the rate then, the largest copy at {:.2}, a launch in \
+             {:.2} of the time.\n",
+            before.started_at,
+            before.machine.driver,
+            bandwidth(now) / bandwidth(then),
+            now.launch_s / then.launch_s
+        )
+    }
+
+    fn measure(&mut self, case: &Case) -> Result<(), CliError> {
+        self.bar.set_message(format!("{}: {}", case.group, case.name));
+        let measured = bench::measure(self.device, case, self.measurements.effort);
+        self.bar.inc(1);
+        match measured {
+            Ok(measured) => self.add(measured),
+            Err(wrong) => {
+                self.wrong += 1;
+                self.print(&format!("  {:<44} {:<20} WRONG, not timed: {wrong}\n", case.name, case.size))
+            }
+        }
+    }
+
+    fn add(&mut self, measured: Measured) -> Result<(), CliError> {
+        let change = self.before.as_ref().and_then(|before| before.change_to(&measured));
+        let row = Row::new(measured, &self.measurements.ceilings);
+        self.print(&table::line(&row, change))?;
+        self.measurements.cases.push(row);
+        Ok(())
+    }
+
+    /// The table goes to standard output, the bar stands on the other.
+    fn print(&self, text: &str) -> Result<(), CliError> {
+        self.bar.suspend(|| print(text))
+    }
+
+    fn conclude(&self, args: &BenchArgs, cases: usize) -> Result<(), CliError> {
+        print(&self.summary())?;
+        if let Some(out) = &args.out {
+            let svg = out.with_extension("svg");
+            write_file(out, self.measurements.to_json())?;
+            write_file(&svg, bench::roofline(&self.measurements).standalone())?;
+            print(&format!("Written to {} and {}.\n", out.display(), svg.display()))?;
+        }
+        let measured = self.measurements.cases.len();
+        match self.wrong {
+            wrong if wrong > 0 => Err(CliError::WrongKernels(wrong)),
+            _ if measured < cases => Err(CliError::StoppedBench { measured, cases }),
+            _ => Ok(()),
+        }
+    }
+
+    fn summary(&self) -> String {
+        let Some(before) = &self.before else { return "\n".into() };
+        let cases = &self.measurements.cases;
+        let changes: Vec<_> = cases.iter().filter_map(|row| before.change_to(&row.measured)).collect();
+        let count = |verdict| changes.iter().filter(|change| change.verdict() == verdict).count();
+        format!(
+            "\n{} slower, {} faster, {} within noise, {} not measured before. (Noise is the spread of both runs' samples; \
+             a machine that is slower as a whole shows in its ceilings.)\n",
+            count(Verdict::Slower),
+            count(Verdict::Faster),
+            count(Verdict::Same),
+            cases.len() - changes.len()
+        )
+    }
+}
+
+fn bar(cases: usize) -> ProgressBar {
+    let target = if stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+    let bar = ProgressBar::with_draw_target(Some(cases as u64), target);
+    let style = ProgressStyle::with_template("{bar:24.cyan/dim} {pos} of {len}  {wide_msg}");
+    bar.set_style(style.expect("the template is well-formed"));
+    bar
+}
