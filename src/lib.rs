@@ -7,6 +7,7 @@
 //! [`reproduce`] the paper's tables and figures,
 //! [`tune`] the choice of hyper-parameters,
 //! [`profile`] where the time of a run went, [`bench`] how fast the kernels are.
+//! [`npy`] reads and writes NumPy's arrays.
 
 pub mod autodiff;
 pub mod bench;
@@ -17,6 +18,7 @@ pub mod memory;
 pub mod methods;
 pub mod metrics;
 pub mod nn;
+pub mod npy;
 pub mod profile;
 pub mod program;
 pub mod random;

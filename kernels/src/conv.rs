@@ -162,7 +162,7 @@ impl Window {
 impl Conv {
     /// The convolution as a product, whose left operand has a row a channel: the tiles of a product are flat and
     /// wide, and there are few channels and many places.
-    fn product(&self) -> MatMul {
+    pub(crate) fn product(&self) -> MatMul {
         let w = &self.window;
         let plain = MatMul { m: 0, n: 0, k: 0, ta: true, tb: true, ones: Ones::No, bytes: false };
         match self.part {

@@ -9,6 +9,8 @@ mod argmax;
 mod bytes;
 mod ceiling_copy;
 mod ceiling_fma;
+pub mod catalogue;
+pub mod check;
 mod conv;
 mod count_correct;
 mod cpu;
@@ -39,6 +41,8 @@ mod sparse;
 mod store;
 mod sum;
 mod timing;
+pub mod translate;
+pub mod trial;
 
 pub use argmax::Argmax;
 pub use bytes::Bytes;

@@ -6,6 +6,7 @@ mod counted;
 mod data;
 mod devices;
 mod interrupt;
+mod kernels;
 mod load;
 mod names;
 mod profile;
@@ -63,6 +64,8 @@ enum Command {
     Devices,
     /// Measure what a device can do at all, then how near to that each kernel comes
     Bench(Box<bench::BenchArgs>),
+    /// List the kernels, show their shaders, check them all, run one on your own arrays
+    Kernels(Box<kernels::KernelsArgs>),
 }
 
 /// Ends the program over a command line that clap itself finds nothing wrong with, in clap's way.
@@ -134,6 +137,9 @@ pub enum CliError {
     /// Some data sets are not what they should be; which, has been said.
     #[error("error: {0} of the data sets here are not as they should be")]
     Unverified(usize),
+    /// A kernel cannot be shown, or run, or is not as it should be.
+    #[error("error: {0}")]
+    Kernels(#[from] kernels::KernelsError),
     /// There is no folder to fetch into.
     #[error("error: there is no home folder to fetch into; name a folder with --data")]
     NoDataFolder,
@@ -217,6 +223,7 @@ pub fn run() -> Result<(), CliError> {
         Some(Command::Profile(args)) => profile::run(&args),
         Some(Command::Devices) => devices::run(),
         Some(Command::Bench(args)) => bench::run(&args),
+        Some(Command::Kernels(args)) => kernels::run(&args),
         None => print(&Cli::command().render_help().to_string()),
     }
 }

@@ -6,6 +6,9 @@ use hindsight::data::locate::{DATA_SETS, DataSet};
 use hindsight::reproduce::Target;
 use hindsight::settings::{AnchorKind, AnchorNorm, Angles, Preset};
 use hindsight::{data::benchmarks, methods};
+use hindsight_kernels::Variant;
+use hindsight_kernels::catalogue::{self, Entry};
+use hindsight_kernels::translate::Target as Language;
 
 /// A parser of one of `choices`: its name, what it means, its value.
 fn one_of<T: Clone + Send + Sync + 'static>(
@@ -66,4 +69,51 @@ pub fn angles() -> impl TypedValueParser<Value = Angles> {
 pub fn target() -> impl TypedValueParser<Value = Option<Target>> {
     let one = |target: Target| (&*target.name().leak(), target.title(), Some(target));
     one_of(Target::ALL.into_iter().map(one).chain([("all", "All of them", None)]).collect())
+}
+
+pub fn kernel() -> impl TypedValueParser<Value = &'static Entry> {
+    one_of(catalogue::entries().map(|entry| (entry.name, entry.computes, entry)).collect())
+}
+
+/// A kernel; none is the shader that counts steps.
+pub fn shader() -> impl TypedValueParser<Value = Shader> {
+    let kernels = catalogue::entries().map(|entry| (entry.name, entry.computes, Shader::Kernel(entry)));
+    one_of([("advance", "counts the steps of a program", Shader::Advance)].into_iter().chain(kernels).collect())
+}
+
+/// What has a shader.
+#[derive(Clone, Copy)]
+pub enum Shader {
+    /// A kernel of the catalogue.
+    Kernel(&'static Entry),
+    /// The launch that ends each step.
+    Advance,
+}
+
+pub fn variant() -> impl TypedValueParser<Value = Variant> {
+    one_of(vec![
+        ("plain", "One thread an element", Variant::Plain),
+        ("tiled", "Blocks through workgroup memory, for discrete GPUs", Variant::Tiled),
+        ("subgroup", "A register tile shared by subgroup broadcast, for software Vulkan", Variant::Subgroup),
+    ])
+}
+
+/// The name of a variant, as `variant` reads it.
+pub fn of_variant(variant: Variant) -> String {
+    format!("{variant:?}").to_lowercase()
+}
+
+/// A form in which a shader is shown.
+#[derive(Clone, Copy)]
+pub enum Form {
+    /// As it is written.
+    Source,
+    /// Translated.
+    In(Language),
+}
+
+pub fn form() -> impl TypedValueParser<Value = Form> {
+    let one = |language: Language| (language.name(), language.version(), Form::In(language));
+    let source = ("source", "As it is written, with the constants it is given", Form::Source);
+    one_of([source].into_iter().chain(Language::ALL.into_iter().map(one)).collect())
 }

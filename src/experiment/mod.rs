@@ -1,8 +1,10 @@
 //! One method on one benchmark, for a set of runs in lock-step: the protocol of the paper.
 
 mod record;
+mod step;
 
 pub use record::{Anchors, DivergedAt, FinishedRun, RunRecord};
+pub use step::launches_of_step;
 
 use crate::data::DataError;
 use crate::data::benchmarks::{self, Benchmark};

@@ -1,6 +1,7 @@
 //! What else a run folder holds: losses step by step, anchors as numbers and as a picture.
 
 use crate::experiment::{Anchors, FinishedRun, RunRecord};
+use crate::npy;
 use serde::{Deserialize, Serialize};
 
 /// One line of `runs.jsonl`.
@@ -64,19 +65,11 @@ pub fn losses_csv(runs: &[FinishedRun]) -> String {
 
 /// Anchors as a NumPy array, `[tasks, classes, height, width]` of little-endian f32; colours are a last axis of 3.
 pub fn anchors_npy(anchors: &Anchors) -> Vec<u8> {
-    let (tasks, classes, [height, width, channels]) =
-        (anchors.images.len() / anchors.classes, anchors.classes, anchors.shape);
-    let colours = if channels == 1 { String::new() } else { format!(", {channels}") };
-    let header = format!(
-        "{{'descr': '<f4', 'fortran_order': False, 'shape': ({tasks}, {classes}, {height}, {width}{colours}), }}"
-    );
-    // Magic, version 1.0, length; then the header, padded so that data begins at a multiple of 64.
-    let padding = 63 - (10 + header.len()) % 64;
-    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
-    bytes.extend(((header.len() + padding + 1) as u16).to_le_bytes());
-    bytes.extend(header.bytes().chain(std::iter::repeat_n(b' ', padding)).chain([b'\n']));
-    bytes.extend(anchors.images.iter().flatten().flat_map(|pixel| (*pixel as f32).to_le_bytes()));
-    bytes
+    let [height, width, channels] = anchors.shape;
+    let shape = [anchors.images.len() / anchors.classes, anchors.classes, height, width, channels];
+    let axes = if channels == 1 { &shape[..4] } else { &shape[..] };
+    let pixels: Vec<f32> = anchors.images.iter().flatten().map(|pixel| *pixel as f32).collect();
+    npy::encode(axes, pixels.into_iter())
 }
 
 /// Between images, and around them.

@@ -12,6 +12,7 @@ mod gradients; // every rule and the whole HAL objective against finite differen
 mod hal; // HAL's objective and its ablations
 mod image_data; // CIFAR-100, miniImageNet: read, refused, kept
 mod kernels; // every shader against its twin; every shader validated
+mod kernels_command; // the catalogue, shaders in every language, kernels on a user's arrays
 mod memory; // the ring buffer and the reservoir
 mod methods; // each method's step, and the silent bugs of other libraries
 mod metrics; // accuracy and forgetting

@@ -1,0 +1,147 @@
+//! Every shader of the catalogue, in every variant and for every kind of adapter, held to every target.
+
+use crate::catalogue::{self, Entry, Values};
+use crate::matmul::Variant;
+use crate::translate::{Composed, Target, TranslateError, Translation, adapter_for};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+/// A shader to check.
+pub struct Case {
+    /// The kernel.
+    pub name: &'static str,
+    /// In which way it is computed, where there are several.
+    pub variant: Option<Variant>,
+    /// The attributes it has.
+    pub attributes: String,
+    /// For an adapter that has integers of 64 bits.
+    pub wide_integers: bool,
+    /// The shader itself.
+    pub composed: Composed,
+}
+
+/// What became of a shader in one language.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is valid.
+    Passed,
+    /// The language has no words for it, for this reason.
+    NotExpressible(String),
+    /// It is wrong.
+    Failed(String),
+}
+
+/// A shader, and what became of it in every language.
+pub struct Checked {
+    /// The shader.
+    pub case: Case,
+    /// In every language.
+    pub verdicts: BTreeMap<Target, Verdict>,
+}
+
+/// All shaders: each kernel at its defaults and corners, in each variant, with and without integers of 64 bits. What comes
+/// out the same is there once.
+pub fn cases() -> Vec<Case> {
+    let mut seen = BTreeSet::new();
+    let mut all = vec![advance()];
+    for entry in catalogue::entries() {
+        let variants = entry.variants().iter().copied().map(Some);
+        let variants: Vec<_> = if entry.in_variants { variants.collect() } else { vec![None] };
+        for (values, variant) in entry.cases().iter().flat_map(|values| variants.iter().map(move |v| (values, *v))) {
+            for wide_integers in [false, true] {
+                let case = Case::new(entry, values, variant, wide_integers);
+                let Composed { source, entry, constants, .. } = &case.composed;
+                if seen.insert(format!("{entry} {constants:?} {source}")) {
+                    all.push(case);
+                }
+            }
+        }
+    }
+    all
+}
+
+fn advance() -> Case {
+    let composed = Composed::advance();
+    Case { name: composed.name, variant: None, attributes: String::new(), wide_integers: false, composed }
+}
+
+impl Case {
+    fn new(entry: &Entry, values: &Values, variant: Option<Variant>, wide_integers: bool) -> Case {
+        Case {
+            name: entry.name,
+            variant,
+            attributes: values.text(entry.attributes),
+            wide_integers,
+            composed: Composed::of(&entry.launch(values, variant), &adapter_for(variant, wide_integers)),
+        }
+    }
+
+    /// What it is, for people.
+    pub fn text(&self) -> String {
+        let variant = self.variant.map(|variant| format!(", variant {variant:?}")).unwrap_or_default();
+        let wide = if self.wide_integers { ", with integers of 64 bits" } else { "" };
+        format!("{}({}){variant}{wide}", self.name, self.attributes)
+    }
+
+    /// Translates it to every language; SPIR-V is shown to a validator if there is one.
+    pub fn check(self, spirv: Option<&Spirv>) -> Checked {
+        let resolved = self.composed.resolve();
+        let verdict = |target: Target| {
+            let translation = resolved.as_ref().map_err(Clone::clone).and_then(|valid| valid.translate(target));
+            match (translation, spirv) {
+                (Ok(Translation::Words(words)), Some(spirv)) => match spirv.validate(&words) {
+                    Ok(()) => Verdict::Passed,
+                    Err(reason) => Verdict::Failed(reason),
+                },
+                (Ok(_), _) => Verdict::Passed,
+                (Err(error @ TranslateError::NotExpressible { .. }), _) => Verdict::NotExpressible(error.to_string()),
+                (Err(error), _) => Verdict::Failed(error.to_string()),
+            }
+        };
+        let verdicts = Target::ALL.into_iter().map(|target| (target, verdict(target))).collect();
+        Checked { case: self, verdicts }
+    }
+}
+
+/// The validator of SPIRV-Tools.
+pub struct Spirv {
+    version: String,
+}
+
+impl Spirv {
+    /// The one that is installed, if one is.
+    pub fn find() -> Option<Spirv> {
+        let answer =
+            Command::new("spirv-val").arg("--version").output().ok().filter(|answer| answer.status.success())?;
+        let text = String::from_utf8_lossy(&answer.stdout).into_owned();
+        Some(Spirv { version: format!("spirv-val ({})", text.lines().next().unwrap_or("of unknown version")) })
+    }
+
+    /// Its name and version.
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// Whether it finds a module valid for Vulkan 1.1; if not, its words.
+    fn validate(&self, words: &[u32]) -> Result<(), String> {
+        let bytes = Translation::Words(words.to_vec()).bytes();
+        let said = |error: std::io::Error| format!("spirv-val could not be run: {error}");
+        let mut validator = Command::new("spirv-val")
+            .args(["--target-env", "vulkan1.1", "-"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(said)?;
+        let mut input = validator.stdin.take().expect("it was piped");
+        // It reads all before it says anything; one that ends early is judged by its status.
+        let _ = input.write_all(&bytes);
+        drop(input);
+        let answer = validator.wait_with_output().map_err(said)?;
+        match answer.status.success() {
+            true => Ok(()),
+            false => Err(format!("spirv-val: {}", String::from_utf8_lossy(&answer.stderr).trim())),
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! `hindsight kernels show`: a shader as a driver gets it. No adapter is needed.
+
+use super::attribute;
+use super::error::KernelsError;
+use crate::cli::load::DataFolder;
+use crate::cli::names::{Form, Shader};
+use crate::cli::{CliError, names, print, refuse};
+use clap::Args;
+use hindsight::data::benchmarks;
+use hindsight::experiment;
+use hindsight::methods;
+use hindsight::report::{Grid, write_file};
+use hindsight_kernels::translate::{Composed, Translation, adapter_for};
+use hindsight_kernels::{Launch, Variant};
+use std::path::PathBuf;
+
+#[derive(Args)]
+pub struct ShowArgs {
+    /// The kernel
+    #[arg(value_parser = names::shader(), required_unless_present = "program", conflicts_with = "program")]
+    kernel: Option<Shader>,
+
+    /// The compiled step of a method, instead of a kernel: its launches, or one of them
+    #[arg(long, value_name = "METHOD", value_parser = names::method())]
+    program: Option<&'static str>,
+
+    /// Which launch of the program to show [default: a list of all]
+    #[arg(long, value_name = "N", requires = "program")]
+    launch: Option<usize>,
+
+    /// The benchmark whose model the program trains
+    #[arg(long, default_value = "permuted-mnist", value_parser = names::benchmark(), requires = "program")]
+    benchmark: &'static str,
+
+    #[command(flatten)]
+    data: DataFolder,
+
+    /// The language
+    #[arg(long, default_value = "source", value_parser = names::form())]
+    target: Form,
+
+    /// How a product or convolution is computed [default: tiled, as on plain hardware]
+    #[arg(long, value_parser = names::variant())]
+    variant: Option<Variant>,
+
+    /// For an adapter that has integers of 64 bits (the subgroup variant loads in words of them)
+    #[arg(long)]
+    wide_integers: bool,
+
+    /// An attribute of the kernel, as `hindsight kernels list NAME` explains them; may be given several times
+    #[arg(long, value_name = "NAME=VALUE", value_parser = attribute, conflicts_with = "program")]
+    attr: Vec<(String, String)>,
+
+    /// Write the shader to a file: SPIR-V in binary, which is else disassembled
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+pub fn run(args: &ShowArgs) -> Result<(), CliError> {
+    let Some(method) = args.program else {
+        let kernel = args.kernel.expect("clap wants a kernel or a program");
+        return show(args, &composed(args, kernel)?);
+    };
+    let benchmark = benchmarks::find(args.benchmark).expect("the command line lets only registered ones pass");
+    if let Err(error) = experiment::find(args.benchmark, method) {
+        refuse(error);
+    }
+    args.data.load(benchmark, true)?;
+    let launches = experiment::launches_of_step(args.benchmark, method).map_err(KernelsError::Program)?;
+    match args.launch {
+        None => print(&table(args, method, &launches)),
+        Some(n) => match launches.get(n) {
+            Some(launch) => show(args, &Composed::of(launch, &adapter_for(args.variant, args.wide_integers))),
+            None => refuse(format!("the step of {method} has launches 0 to {}, not {n}", launches.len() - 1)),
+        },
+    }
+}
+
+fn composed(args: &ShowArgs, kernel: Shader) -> Result<Composed, KernelsError> {
+    let Shader::Kernel(entry) = kernel else { return Ok(Composed::advance()) };
+    if args.variant.is_some() && entry.variants().is_empty() {
+        refuse(format!("{} is computed in one way only; leave --variant out", entry.name));
+    }
+    let values = entry.parse(&args.attr).map_err(KernelsError::Attributes)?;
+    Ok(Composed::of(&entry.launch(&values, args.variant), &adapter_for(args.variant, args.wide_integers)))
+}
+
+fn show(args: &ShowArgs, shader: &Composed) -> Result<(), CliError> {
+    let translated = shader.resolve().and_then(|valid| match args.target {
+        Form::In(target) => valid.translate(target),
+        Form::Source => Ok(Translation::Text(header(shader) + &shader.source)),
+    });
+    let translation = translated.map_err(|source| KernelsError::Shader { kernel: shader.name, source })?;
+    match &args.out {
+        Some(path) => Ok(write_file(path, translation.bytes())?),
+        None => print(&translation.text()),
+    }
+}
+
+/// What the text does not say: where it begins, what its constants are, how it is launched.
+fn header(shader: &Composed) -> String {
+    let constants: Vec<String> = shader.constants.iter().map(|(name, value)| format!("{name} = {value}")).collect();
+    let [x, y] = shader.groups;
+    let with = if constants.is_empty() { String::new() } else { format!(", {}", constants.join(", ")) };
+    format!(
+        "// {}: entry point {}{with}; {x} x {y} workgroups a run; sizes {:?}\n\n",
+        shader.name, shader.entry, shader.size
+    )
+}
+
+fn table(args: &ShowArgs, method: &str, launches: &[Launch]) -> String {
+    let mut grid = Grid::new(&["launch", "elements", "operands", "chained", "flops", "bytes"]);
+    for (n, launch) in launches.iter().enumerate() {
+        let (kernel, cost) = (launch.kernel.describe(), launch.cost());
+        let counts = [kernel.elements(), launch.inputs.len(), launch.epilogue.operations()].map(|n| n.to_string());
+        let [elements, operands, chained] = counts;
+        grid.push(vec![
+            format!("{n:>3}  {}", kernel.name()),
+            elements,
+            operands,
+            chained,
+            cost.flops.to_string(),
+            cost.bytes.to_string(),
+        ]);
+    }
+    let title = methods::find(method).map_or(method, |method| method.title());
+    format!(
+        "{title} on {}, one step of one run in the second task: {} launches\n\n{}\n\
+         `--launch N` shows a shader; `chained`: operations that are fused into it.\n",
+        args.benchmark,
+        launches.len(),
+        grid.to_text(),
+    )
+}

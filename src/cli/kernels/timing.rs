@@ -1,0 +1,75 @@
+//! How long a launch takes: the median of some samples.
+
+use hindsight_kernels::Cost;
+use hindsight_kernels::trial::Trial;
+use indicatif::{ProgressBar, ProgressStyle};
+use std::time::Duration;
+
+/// A sample is as many launches as take about this long, so that the clock and the start of a submission do not count.
+const SAMPLE_SECONDS: f64 = 0.05;
+const MOST_LAUNCHES: f64 = 10_000.0;
+/// A launch longer than this is measured less often.
+const LONG_SECONDS: f64 = 1.0;
+
+/// Seconds a launch, of each sample, least first.
+pub struct Timing {
+    samples: Vec<f64>,
+    launches: usize,
+}
+
+/// Times a launch that has been computed before, so that nothing is left to be compiled.
+pub fn measure(trial: &mut Trial) -> Timing {
+    let once = trial.seconds(1);
+    let launches = (SAMPLE_SECONDS / once.max(1e-9)).clamp(1.0, MOST_LAUNCHES) as usize;
+    let count = if once > LONG_SECONDS { 3 } else { 9 };
+    let bar = bar(count, once);
+    let sample = |_| {
+        let seconds = trial.seconds(launches) / launches as f64;
+        bar.inc(1);
+        seconds
+    };
+    let mut samples: Vec<f64> = (0..count).map(sample).collect();
+    bar.finish_and_clear();
+    samples.sort_by(f64::total_cmp);
+    Timing { samples, launches }
+}
+
+/// Shown where all samples together take longer than anybody waits without wondering.
+fn bar(count: u64, once: f64) -> ProgressBar {
+    if once * count as f64 <= 2.0 {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template("{bar:24.cyan/dim} {pos} of {len} samples, about {eta} left");
+    let bar = ProgressBar::new(count).with_style(style.expect("the template is well-formed"));
+    bar.enable_steady_tick(Duration::from_millis(500));
+    bar
+}
+
+impl Timing {
+    /// For people: median, spread and rates.
+    pub fn text(&self, cost: &Cost) -> String {
+        let (least, median, most) =
+            (self.samples[0], self.samples[self.samples.len() / 2], self.samples[self.samples.len() - 1]);
+        let rate = |amount: f64, unit: &str| {
+            if amount > 0.0 { format!(", {:.2} {unit}", amount / median / 1e9) } else { String::new() }
+        };
+        format!(
+            "{} (median of {} samples of {}; {} to {}){}{}",
+            duration(median),
+            self.samples.len(),
+            if self.launches == 1 { "1 launch".into() } else { format!("{} launches", self.launches) },
+            duration(least),
+            duration(most),
+            rate(cost.flops, "GFLOP/s"),
+            rate(cost.bytes, "GB/s"),
+        )
+    }
+}
+
+fn duration(seconds: f64) -> String {
+    match seconds {
+        s if s >= 1.0 => format!("{s:.2} s"),
+        s if s >= 1e-3 => format!("{:.2} ms", s * 1e3),
+        s => format!("{:.2} us", s * 1e6),
+    }
+}
