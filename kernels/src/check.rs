@@ -1,6 +1,7 @@
 //! Every shader of the catalogue, in every variant and for every kind of adapter, held to every target.
 
-use crate::catalogue::{self, Entry, Values};
+use crate::catalogue::{self, Entry};
+use crate::launch::Launch;
 use crate::matmul::Variant;
 use crate::translate::{Composed, Target, TranslateError, Translation, adapter_for};
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,7 +14,7 @@ pub struct Case {
     pub name: &'static str,
     /// In which way it is computed, where there are several.
     pub variant: Option<Variant>,
-    /// The attributes it has.
+    /// The attributes that it has, or which launch of a program it is.
     pub attributes: String,
     /// For an adapter that has integers of 64 bits.
     pub wide_integers: bool,
@@ -43,22 +44,14 @@ pub struct Checked {
 /// All shaders: each kernel at its defaults and corners, in each variant, with and without integers of 64 bits. What comes
 /// out the same is there once.
 pub fn cases() -> Vec<Case> {
-    let mut seen = BTreeSet::new();
-    let mut all = vec![advance()];
+    let mut launches = vec![];
     for entry in catalogue::entries() {
-        let variants = entry.variants().iter().copied().map(Some);
-        let variants: Vec<_> = if entry.in_variants { variants.collect() } else { vec![None] };
-        for (values, variant) in entry.cases().iter().flat_map(|values| variants.iter().map(move |v| (values, *v))) {
-            for wide_integers in [false, true] {
-                let case = Case::new(entry, values, variant, wide_integers);
-                let Composed { source, entry, constants, .. } = &case.composed;
-                if seen.insert(format!("{entry} {constants:?} {source}")) {
-                    all.push(case);
-                }
-            }
+        for values in entry.cases() {
+            let attributes = values.text(entry.attributes);
+            launches.extend(variants(entry).into_iter().map(|v| (entry.launch(&values, v), v, attributes.clone())));
         }
     }
-    all
+    std::iter::once(advance()).chain(distinct(launches.into_iter())).collect()
 }
 
 fn advance() -> Case {
@@ -66,17 +59,35 @@ fn advance() -> Case {
     Case { name: composed.name, variant: None, attributes: String::new(), wide_integers: false, composed }
 }
 
-impl Case {
-    fn new(entry: &Entry, values: &Values, variant: Option<Variant>, wide_integers: bool) -> Case {
-        Case {
-            name: entry.name,
-            variant,
-            attributes: values.text(entry.attributes),
-            wide_integers,
-            composed: Composed::of(&entry.launch(values, variant), &adapter_for(variant, wide_integers)),
-        }
-    }
+/// The shaders of a program's launches, likewise.
+pub fn cases_of(launches: &[Launch]) -> Vec<Case> {
+    let all = launches.iter().enumerate().flat_map(|(n, launch)| {
+        let variants = catalogue::find(launch.kernel.describe().name()).map_or(vec![None], variants);
+        variants.into_iter().map(move |variant| (launch.clone(), variant, format!("launch {n}")))
+    });
+    distinct(all)
+}
 
+fn variants(entry: &Entry) -> Vec<Option<Variant>> {
+    if entry.in_variants { entry.variants().iter().copied().map(Some).collect() } else { vec![None] }
+}
+
+/// What a driver compiles.
+fn key(shader: &Composed) -> String {
+    format!("{} {:?} {}", shader.entry, shader.constants, shader.source)
+}
+
+fn distinct(launches: impl Iterator<Item = (Launch, Option<Variant>, String)>) -> Vec<Case> {
+    let mut seen = BTreeSet::new();
+    let both = launches.flat_map(|launch| [(launch.clone(), false), (launch, true)]);
+    let case = |((launch, variant, attributes), wide_integers): ((Launch, _, _), bool)| {
+        let composed = Composed::of(&launch, &adapter_for(variant, wide_integers));
+        Case { name: composed.name, variant, attributes, wide_integers, composed }
+    };
+    both.map(case).filter(|case| seen.insert(key(&case.composed))).collect()
+}
+
+impl Case {
     /// What it is, for people.
     pub fn text(&self) -> String {
         let variant = self.variant.map(|variant| format!(", variant {variant:?}")).unwrap_or_default();
@@ -123,8 +134,11 @@ impl Spirv {
         &self.version
     }
 
-    /// Whether it finds a module valid for Vulkan 1.1; if not, its words.
-    fn validate(&self, words: &[u32]) -> Result<(), String> {
+    /// Shows it a module for Vulkan 1.1.
+    ///
+    /// # Errors
+    /// What it finds wrong.
+    pub fn validate(&self, words: &[u32]) -> Result<(), String> {
         let bytes = Translation::Words(words.to_vec()).bytes();
         let said = |error: std::io::Error| format!("spirv-val could not be run: {error}");
         let mut validator = Command::new("spirv-val")

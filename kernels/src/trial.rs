@@ -75,7 +75,8 @@ impl Trial {
         self.store.read(self.output).remove(0)
     }
 
-    /// Seconds that `launches` launches take, one after another, until the device is done.
+    /// Seconds that `launches` launches take, one after another, until the device is done. On a GPU there is between any
+    /// two the one that counts steps, which takes a few microseconds.
     pub fn seconds(&mut self, launches: usize) -> f64 {
         let start = Instant::now();
         self.executable.run(&mut self.store, 0..launches, Order::Sequential);

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 /// What an attribute may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Takes {
-    /// A whole number from 1 on.
+    /// A whole number from 1 to 2^31.
     Size,
-    /// A whole number from 0 on.
+    /// A whole number from 0 to 2^31.
     Count,
     /// `true` or `false`.
     Flag,
@@ -58,7 +58,7 @@ pub(super) const fn one_of(name: &'static str, words: &'static [&'static str], m
     Attribute { name, takes: Takes::OneOf(words), meaning, usual: Usual::Is(0) }
 }
 
-/// No array has an axis longer than this, nor a shader an index above 2^32.
+/// Shaders count in 32 bits.
 const LARGEST: usize = 1 << 31;
 
 impl Attribute {
@@ -82,8 +82,8 @@ impl Attribute {
     /// What it may be, for people.
     pub fn wanted(&self) -> String {
         match self.takes {
-            Takes::Size => "a whole number from 1 on".into(),
-            Takes::Count => "a whole number from 0 on".into(),
+            Takes::Size => "a whole number from 1 to 2^31".into(),
+            Takes::Count => "a whole number from 0 to 2^31".into(),
             Takes::Flag => "true or false".into(),
             Takes::OneOf(words) => format!("one of {}", words.join(", ")),
         }

@@ -112,9 +112,9 @@ impl Entry {
         }
         for (number, (operand, shape)) in operands.iter().zip(shapes).enumerate() {
             if !bind(operand, shape, &mut known) {
-                let (operand, found) = (operand.name, shape.to_vec());
-                let wanted = wanted(&operands[number], &known);
-                return Err(CatalogueError::Shape { kernel: self.name, number, operand, wanted, found });
+                let found = shape.to_vec();
+                let wanted = wanted(operand, &known) + if found.contains(&0) { ", no axis empty" } else { "" };
+                return Err(CatalogueError::Shape { kernel: self.name, number, operand: operand.name, wanted, found });
             }
         }
         self.finish(known)
@@ -185,6 +185,7 @@ fn bind(operand: &Operand, shape: &[usize], known: &mut Known) -> bool {
     let agrees = |(axis, &length): (&Axis, &usize)| {
         let Some(value) = length.checked_add_signed(-axis.more) else { return false };
         match axis.attribute {
+            _ if length == 0 => false,
             None => value == 0,
             Some(name) => known.entry(name).or_insert((value, operand.name)).0 == value,
         }
@@ -192,7 +193,7 @@ fn bind(operand: &Operand, shape: &[usize], known: &mut Known) -> bool {
     operand.shape.len() == shape.len() && operand.shape.iter().zip(shape).all(agrees)
 }
 
-/// `[k, n] with k = 4 (as a has it)`
+/// `[k, n] with k = 4 (of a)`
 fn wanted(operand: &Operand, known: &Known) -> String {
     let said = |axis: &Axis| {
         let name = axis.attribute?;

@@ -4,6 +4,7 @@
 
 mod attributes;
 mod fit;
+mod in_variant;
 mod operands;
 mod products;
 mod rows;

@@ -2,13 +2,11 @@
 
 use super::Entry;
 use super::attributes::{Attribute, Values, count, flag, follows, one_of, size};
+use super::in_variant::in_variant;
 use super::operands::{axes, bytes, numbers};
 use crate::conv::{Conv, ConvPart, Window};
 use crate::expr::Epilogue;
-use crate::gpu::Traits;
-use crate::launch::{Cost, Describe, Input, Kernel, Shader, Twin, View};
-use crate::matmul::{MatMul, Ones, Variant};
-use std::sync::Arc;
+use crate::matmul::{MatMul, Ones};
 
 pub(super) static ENTRIES: &[Entry] = &[
     Entry {
@@ -239,57 +237,12 @@ fn launch_limits(product: &MatMul) -> Result<(), String> {
 }
 
 fn conv_limits(conv: &Conv) -> Result<(), String> {
-    launch_limits(&conv.product())
-}
-
-/// A product, or a convolution, which is one.
-trait Product: Describe + Twin + 'static {
-    fn shader_in(&self, variant: Variant, adapter: &Traits, inputs: &[View]) -> Shader;
-}
-
-impl Product for MatMul {
-    fn shader_in(&self, variant: Variant, adapter: &Traits, inputs: &[View]) -> Shader {
-        variant.shader(self, adapter, inputs)
-    }
-}
-
-impl Product for Conv {
-    fn shader_in(&self, variant: Variant, adapter: &Traits, inputs: &[View]) -> Shader {
-        Conv::shader_in(self, variant, adapter, inputs)
-    }
-}
-
-/// A product computed in one way, whatever the adapter would choose.
-#[derive(Debug)]
-struct InVariant<P>(P, Variant);
-
-fn in_variant(product: impl Product, variant: Option<Variant>) -> Arc<dyn Kernel> {
-    match variant {
-        Some(variant) => Arc::new(InVariant(product, variant)),
-        None => Arc::new(product),
-    }
-}
-
-impl<P: Product> Describe for InVariant<P> {
-    fn name(&self) -> &'static str {
-        self.0.name()
-    }
-    fn elements(&self) -> usize {
-        self.0.elements()
-    }
-    fn cost(&self) -> Cost {
-        self.0.cost()
-    }
-    fn inputs(&self) -> usize {
-        self.0.inputs()
-    }
-    fn shader(&self, adapter: &Traits, inputs: &[View]) -> Shader {
-        self.0.shader_in(self.1, adapter, inputs)
-    }
-}
-
-impl<P: Product> Twin for InVariant<P> {
-    fn compute<F: crate::float::Float>(&self, out: &mut [F], inputs: &[Input<'_, F>]) {
-        self.0.compute(out, inputs);
+    let w = &conv.window;
+    let inside = |axis: usize| (w.output[axis] - 1) * w.stride[axis] < w.input[axis] + 2 * w.padding[axis];
+    match inside(0) && inside(1) {
+        true => launch_limits(&conv.product()),
+        false => {
+            Err("every place of a filter must begin within the padded input; take a smaller output or stride".into())
+        }
     }
 }

@@ -5,6 +5,7 @@ mod arrays;
 mod check;
 mod error;
 mod list;
+mod program;
 mod run;
 mod show;
 mod timing;
@@ -14,8 +15,15 @@ pub use error::KernelsError;
 use super::CliError;
 use clap::{Args, Subcommand};
 
+const EXAMPLES: &str = "\
+Examples:
+  hindsight kernels list matmul                                 what it reads, and every attribute
+  hindsight kernels show matmul --variant tiled --target msl    its shader, as Metal gets it
+  hindsight kernels show --program hal                          the launches of HAL's compiled step
+  hindsight kernels run matmul --in a.npy --in b.npy --out c.npy --device gpu";
+
 #[derive(Args)]
-#[command(disable_help_subcommand = true)]
+#[command(disable_help_subcommand = true, after_help = EXAMPLES)]
 pub struct KernelsArgs {
     #[command(subcommand)]
     action: Option<Action>,
@@ -28,7 +36,7 @@ enum Action {
     /// The shader of a kernel, or of a launch of a method's compiled step, in the language of any backend
     Show(show::ShowArgs),
     /// Validate every shader in every variant, and translate it to every language; spirv-val takes part where installed
-    Check,
+    Check(check::CheckArgs),
     /// Run a kernel on your own NumPy arrays, compare it with its twin in double precision, time it
     Run(run::RunArgs),
 }
@@ -38,7 +46,7 @@ pub fn run(args: &KernelsArgs) -> Result<(), CliError> {
         None => list::run(&list::ListArgs::default()),
         Some(Action::List(args)) => list::run(args),
         Some(Action::Show(args)) => show::run(args),
-        Some(Action::Check) => check::run(),
+        Some(Action::Check(args)) => check::run(args),
         Some(Action::Run(args)) => run::run(args),
     }
 }

@@ -12,7 +12,9 @@ use hindsight::report::write_file;
 use hindsight_kernels::catalogue::{Entry, Values};
 use hindsight_kernels::trial::{Difference, Elements, Trial};
 use hindsight_kernels::{Launch, Variant};
+use indicatif::ProgressBar;
 use std::path::PathBuf;
+use std::time::Duration;
 
 #[derive(Args)]
 pub struct RunArgs {
@@ -51,10 +53,14 @@ pub fn run(args: &RunArgs) -> Result<(), CliError> {
     refuse_variant(args.variant, &device)?;
     refuse_too_large(entry, &values, &operands, &device)?;
     let launch = entry.launch(&values, args.variant);
+    let live = ProgressBar::new_spinner().with_message("computing in double precision");
+    live.enable_steady_tick(Duration::from_millis(100));
     let oracle = Trial::new(&Device::Oracle, launch.clone(), &operands).result();
+    live.set_message(format!("computing on {}", device.adapter_name()));
     let mut trial = Trial::new(&device, launch.clone(), &operands);
     let result = trial.result();
-    let times = timing::measure(&mut trial);
+    let times = timing::measure(&mut trial, &live);
+    live.finish_and_clear();
     if let Some(path) = &args.out {
         let shape: Vec<usize> = (entry.result)(&values).iter().map(|axis| axis.length(&values)).collect();
         write_file(path, npy::encode(&shape, result.iter().map(|x| *x as f32)))?;

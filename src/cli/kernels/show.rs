@@ -2,13 +2,10 @@
 
 use super::attribute;
 use super::error::KernelsError;
-use crate::cli::load::DataFolder;
+use super::program::ProgramArgs;
 use crate::cli::names::{Form, Shader};
 use crate::cli::{CliError, names, print, refuse};
 use clap::Args;
-use hindsight::data::benchmarks;
-use hindsight::experiment;
-use hindsight::methods;
 use hindsight::report::{Grid, write_file};
 use hindsight_kernels::translate::{Composed, Translation, adapter_for};
 use hindsight_kernels::{Launch, Variant};
@@ -17,23 +14,15 @@ use std::path::PathBuf;
 #[derive(Args)]
 pub struct ShowArgs {
     /// The kernel
-    #[arg(value_parser = names::shader(), required_unless_present = "program", conflicts_with = "program")]
+    #[arg(value_parser = names::shader(), required_unless_present = "method", conflicts_with = "method")]
     kernel: Option<Shader>,
 
-    /// The compiled step of a method, instead of a kernel: its launches, or one of them
-    #[arg(long, value_name = "METHOD", value_parser = names::method())]
-    program: Option<&'static str>,
+    #[command(flatten)]
+    program: ProgramArgs,
 
     /// Which launch of the program to show [default: a list of all]
-    #[arg(long, value_name = "N", requires = "program")]
+    #[arg(long, value_name = "N", requires = "method", help_heading = "A program")]
     launch: Option<usize>,
-
-    /// The benchmark whose model the program trains
-    #[arg(long, default_value = "permuted-mnist", value_parser = names::benchmark(), requires = "program")]
-    benchmark: &'static str,
-
-    #[command(flatten)]
-    data: DataFolder,
 
     /// The language
     #[arg(long, default_value = "source", value_parser = names::form())]
@@ -48,7 +37,7 @@ pub struct ShowArgs {
     wide_integers: bool,
 
     /// An attribute of the kernel, as `hindsight kernels list NAME` explains them; may be given several times
-    #[arg(long, value_name = "NAME=VALUE", value_parser = attribute, conflicts_with = "program")]
+    #[arg(long, value_name = "NAME=VALUE", value_parser = attribute, conflicts_with = "method")]
     attr: Vec<(String, String)>,
 
     /// Write the shader to a file: SPIR-V in binary, which is else disassembled
@@ -57,21 +46,15 @@ pub struct ShowArgs {
 }
 
 pub fn run(args: &ShowArgs) -> Result<(), CliError> {
-    let Some(method) = args.program else {
+    let Some(launches) = args.program.launches()? else {
         let kernel = args.kernel.expect("clap wants a kernel or a program");
         return show(args, &composed(args, kernel)?);
     };
-    let benchmark = benchmarks::find(args.benchmark).expect("the command line lets only registered ones pass");
-    if let Err(error) = experiment::find(args.benchmark, method) {
-        refuse(error);
-    }
-    args.data.load(benchmark, true)?;
-    let launches = experiment::launches_of_step(args.benchmark, method).map_err(KernelsError::Program)?;
     match args.launch {
-        None => print(&table(args, method, &launches)),
+        None => print(&table(&args.program.title(), &launches)),
         Some(n) => match launches.get(n) {
             Some(launch) => show(args, &Composed::of(launch, &adapter_for(args.variant, args.wide_integers))),
-            None => refuse(format!("the step of {method} has launches 0 to {}, not {n}", launches.len() - 1)),
+            None => refuse(format!("{} has launches 0 to {}, not {n}", args.program.title(), launches.len() - 1)),
         },
     }
 }
@@ -108,7 +91,7 @@ fn header(shader: &Composed) -> String {
     )
 }
 
-fn table(args: &ShowArgs, method: &str, launches: &[Launch]) -> String {
+fn table(title: &str, launches: &[Launch]) -> String {
     let mut grid = Grid::new(&["launch", "elements", "operands", "chained", "flops", "bytes"]);
     for (n, launch) in launches.iter().enumerate() {
         let (kernel, cost) = (launch.kernel.describe(), launch.cost());
@@ -123,11 +106,9 @@ fn table(args: &ShowArgs, method: &str, launches: &[Launch]) -> String {
             cost.bytes.to_string(),
         ]);
     }
-    let title = methods::find(method).map_or(method, |method| method.title());
     format!(
-        "{title} on {}, one step of one run in the second task: {} launches\n\n{}\n\
+        "{title}, one step of one run in the second task: {} launches\n\n{}\n\
          `--launch N` shows a shader; `chained`: operations that are fused into it.\n",
-        args.benchmark,
         launches.len(),
         grid.to_text(),
     )

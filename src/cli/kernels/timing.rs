@@ -2,8 +2,7 @@
 
 use hindsight_kernels::Cost;
 use hindsight_kernels::trial::Trial;
-use indicatif::{ProgressBar, ProgressStyle};
-use std::time::Duration;
+use indicatif::ProgressBar;
 
 /// A sample is as many launches as take about this long, so that the clock and the start of a submission do not count.
 const SAMPLE_SECONDS: f64 = 0.05;
@@ -18,31 +17,17 @@ pub struct Timing {
 }
 
 /// Times a launch that has been computed before, so that nothing is left to be compiled.
-pub fn measure(trial: &mut Trial) -> Timing {
+pub fn measure(trial: &mut Trial, live: &ProgressBar) -> Timing {
     let once = trial.seconds(1);
     let launches = (SAMPLE_SECONDS / once.max(1e-9)).clamp(1.0, MOST_LAUNCHES) as usize;
     let count = if once > LONG_SECONDS { 3 } else { 9 };
-    let bar = bar(count, once);
-    let sample = |_| {
-        let seconds = trial.seconds(launches) / launches as f64;
-        bar.inc(1);
-        seconds
+    let sample = |number: usize| {
+        live.set_message(format!("timing, sample {} of {count}", number + 1));
+        trial.seconds(launches) / launches as f64
     };
     let mut samples: Vec<f64> = (0..count).map(sample).collect();
-    bar.finish_and_clear();
     samples.sort_by(f64::total_cmp);
     Timing { samples, launches }
-}
-
-/// Shown where all samples together take longer than anybody waits without wondering.
-fn bar(count: u64, once: f64) -> ProgressBar {
-    if once * count as f64 <= 2.0 {
-        return ProgressBar::hidden();
-    }
-    let style = ProgressStyle::with_template("{bar:24.cyan/dim} {pos} of {len} samples, about {eta} left");
-    let bar = ProgressBar::new(count).with_style(style.expect("the template is well-formed"));
-    bar.enable_steady_tick(Duration::from_millis(500));
-    bar
 }
 
 impl Timing {
