@@ -11,6 +11,7 @@ use crate::launch::{Cost, Describe, Input, Shader, Twin, View};
 use crate::matmul::{MatMul, Ones, Variant};
 use crate::matmul_shader::{self, Patches};
 use crate::slide::{FilterGradient, Slide};
+use std::ops::Range;
 
 /// How filters move over images: sizes of a convolution. Pairs are (y, x).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -93,22 +94,27 @@ impl Window {
         }
     }
 
-    fn output<F: Float>(&self, filters: &[F], input: &[F], out: &mut [F]) {
-        let image = out.len() / self.batch;
+    /// The outputs of some images.
+    fn output<F: Float>(&self, images: Range<usize>, filters: &[F], input: &[F], out: &mut [F]) {
+        let (image, pixels) = (out.len() / images.len(), self.input_elements() / self.batch);
+        let input = &input[images.start * pixels..images.end * pixels];
         let slide = Slide { sight: self.sight(), images: input, filters, columns: self.filters, image, out };
         pulp::Arch::new().dispatch(slide);
     }
 
-    fn filter_gradient<F: Float>(&self, slopes: &[F], input: &[F], out: &mut [F]) {
+    /// The gradients of some numbers of each filter.
+    fn filter_gradient<F: Float>(&self, numbers: Range<usize>, slopes: &[F], input: &[F], out: &mut [F]) {
+        let slopes = &slopes[..self.output_elements()];
         let gradient =
-            FilterGradient { sight: self.sight(), images: input, slopes, columns: self.filters, filters: out };
+            FilterGradient { sight: self.sight(), images: input, slopes, columns: self.filters, numbers, filters: out };
         pulp::Arch::new().dispatch(gradient);
     }
 
-    /// Pixels that lie a stride apart meet the same taps, in the other direction: for each such set a convolution of
+    /// The gradients of some images. Pixels that lie a stride apart meet the same taps, in the other direction: for each such set a convolution of
     /// the output's cotangent by those taps, by steps of one.
-    fn input_gradient<F: Float>(&self, filters: &[F], slopes: &[F], out: &mut [F]) {
-        let image = out.len() / self.batch;
+    fn input_gradient<F: Float>(&self, images: Range<usize>, filters: &[F], slopes: &[F], out: &mut [F]) {
+        let (image, places) = (out.len() / images.len(), self.output_elements() / self.batch);
+        let slopes = &slopes[images.start * places..images.end * places];
         let sets = self.stride[0] * self.stride[1];
         if (0..2).any(|axis| self.taps[axis] < self.stride[axis]) {
             out.fill(F::ZERO); // some pixels meet no tap
@@ -216,6 +222,12 @@ impl Describe for Conv {
     fn inputs(&self) -> usize {
         2
     }
+    fn rows(&self) -> usize {
+        match self.part {
+            ConvPart::Output | ConvPart::Input => self.window.batch,
+            ConvPart::Filters => self.window.patch(),
+        }
+    }
     fn cost(&self) -> Cost {
         let w = &self.window;
         let [places, patch, filters] = [w.places(), w.patch(), w.filters].map(|x| x as f64);
@@ -229,11 +241,15 @@ impl Describe for Conv {
 
 impl Twin for Conv {
     fn compute<F: Float>(&self, out: &mut [F], inputs: &[Input<'_, F>]) {
+        self.compute_rows(0..self.rows(), out, inputs);
+    }
+
+    fn compute_rows<F: Float>(&self, rows: Range<usize>, out: &mut [F], inputs: &[Input<'_, F>]) {
         let (a, b) = (inputs[0].float(), inputs[1].float());
         match self.part {
-            ConvPart::Output => self.window.output(a, b, out),
-            ConvPart::Input => self.window.input_gradient(a, b, out),
-            ConvPart::Filters => self.window.filter_gradient(a, b, out),
+            ConvPart::Output => self.window.output(rows, a, b, out),
+            ConvPart::Input => self.window.input_gradient(rows, a, b, out),
+            ConvPart::Filters => self.window.filter_gradient(rows, a, b, out),
         }
     }
 }

@@ -2,7 +2,9 @@
 //!
 //! Runs are the parallel axis. A thread takes a run, replays some steps, puts it back and takes the
 //! next: five runs keep two cores busy to the end. Temporaries belong to the thread, so they stay in
-//! its cache whichever run it serves, and a run's numbers can't depend on its neighbours'.
+//! its cache whichever run it serves, and a run's numbers can't depend on its neighbours'. Where there
+//! are fewer runs than threads, several threads share a run's larger launches: rows, which are computed
+//! to the same bits whoever computes them.
 
 use crate::float::Float;
 use crate::kernel_call::TwinCall;
@@ -25,6 +27,8 @@ pub(crate) struct CpuProgram<F> {
 struct Arena<F> {
     temporaries: Vec<Vec<F>>,
     scratch: Vec<F>,
+    /// Threads that share its launches.
+    threads: usize,
 }
 
 /// A write into a stored buffer that waits until all steps are done.
@@ -35,12 +39,14 @@ impl<F: TwinCall> CpuProgram<F> {
         CpuProgram { launches, temporaries, pool: Mutex::default() }
     }
 
-    fn arena(&self) -> Arena<F> {
+    fn arena(&self, threads: usize) -> Arena<F> {
         let pooled = self.pool.lock().expect("no thread panics with the pool").pop();
-        pooled.unwrap_or_else(|| Arena {
+        let arena = pooled.unwrap_or_else(|| Arena {
             temporaries: self.temporaries.iter().map(|&n| vec![F::ZERO; n]).collect(),
             scratch: vec![],
-        })
+            threads,
+        });
+        Arena { threads, ..arena }
     }
 
     fn give_back(&self, arena: Arena<F>) {
@@ -55,6 +61,7 @@ impl<F: TwinCall> CpuProgram<F> {
         watch: impl Fn(usize) -> W,
     ) -> Vec<W> {
         let threads = rayon::current_num_threads().min(memory.runs.len());
+        let sharing = rayon::current_num_threads() / threads;
         // Small turns share the runs evenly among threads; large ones keep a run's state in cache.
         let turn = (steps.len() / 8).max(1);
         let (shared, last) = (&memory.shared, steps.end);
@@ -64,7 +71,7 @@ impl<F: TwinCall> CpuProgram<F> {
         rayon::scope(|scope| {
             for watch in &mut watches {
                 scope.spawn(move |_| {
-                    let mut arena = self.arena();
+                    let mut arena = self.arena(sharing);
                     watch.open();
                     loop {
                         let next = waiting.lock().expect("no thread panics with the queue").pop_front();
@@ -98,7 +105,7 @@ impl<F: TwinCall> CpuProgram<F> {
             .par_iter()
             .with_max_len(1)
             .map(|&(run, step)| {
-                let mut arena = self.arena();
+                let mut arena = self.arena(1);
                 let mut watch = watch(rayon::current_thread_index().unwrap_or(0));
                 watch.open();
                 let deferred = self.deferred_step(shared, &runs[run], &mut arena, (run, step), &mut watch);
@@ -186,8 +193,8 @@ impl<F: TwinCall> CpuProgram<F> {
         out: &mut [F],
     ) {
         let kernel = launch.kernel.describe();
-        let out = &mut out[..kernel.elements()];
-        let mut scratch = std::mem::take(&mut arena.scratch);
+        let (elements, rows) = (kernel.elements(), kernel.rows());
+        let out = &mut out[..elements];
         let inputs: Vec<Input<'_, F>> =
             launch
                 .inputs
@@ -196,13 +203,45 @@ impl<F: TwinCall> CpuProgram<F> {
                     if *view == launch.output { Input::Out } else { input(view, shared, run, &arena.temporaries, step) }
                 })
                 .collect();
-        let (own, extras) = inputs.split_at(kernel.inputs());
-        let reads_old = !kernel.only_epilogue() && extras.iter().any(|x| matches!(x, Input::Out));
-        let old = reads_old.then(|| out.to_vec());
-        F::call(&*launch.kernel, out, own);
-        launch.epilogue.apply(out, old.as_deref(), extras, &mut scratch);
-        arena.scratch = scratch;
+        let at_a_time = rows.div_ceil(pieces(launch, arena.threads));
+        if at_a_time == rows {
+            return compute(launch, 0..rows, out, &inputs, &mut arena.scratch);
+        }
+        out.par_chunks_mut(at_a_time * (elements / rows)).enumerate().for_each(|(piece, out)| {
+            let rows = piece * at_a_time..((piece + 1) * at_a_time).min(rows);
+            compute(launch, rows, out, &inputs, &mut vec![]);
+        });
     }
+}
+
+/// Work of a launch, in floating-point operations and bytes, from which on a thread more pays: some tens of microseconds.
+const WORTH_A_THREAD: f64 = 4e5;
+
+/// How many threads, of so many, compute a launch.
+fn pieces(launch: &Launch, threads: usize) -> usize {
+    if threads == 1 {
+        return 1;
+    }
+    let cost = launch.cost();
+    let worth = ((cost.flops / 8.0 + cost.bytes) / WORTH_A_THREAD) as usize;
+    worth.min(threads).clamp(1, launch.kernel.describe().rows())
+}
+
+/// Computes some rows of a launch's output, which are all of `out`.
+fn compute<F: TwinCall>(
+    launch: &Launch,
+    rows: Range<usize>,
+    out: &mut [F],
+    inputs: &[Input<'_, F>],
+    scratch: &mut Vec<F>,
+) {
+    let kernel = launch.kernel.describe();
+    let (own, extras) = inputs.split_at(kernel.inputs());
+    let reads_old = !kernel.only_epilogue() && extras.iter().any(|x| matches!(x, Input::Out));
+    let old = reads_old.then(|| out.to_vec());
+    let first = rows.start * (kernel.elements() / kernel.rows());
+    F::call(&*launch.kernel, rows, out, own);
+    launch.epilogue.apply(out, first, old.as_deref(), extras, scratch);
 }
 
 fn start(view: &View, step: usize) -> usize {

@@ -216,16 +216,26 @@ impl Epilogue {
         }
     }
 
-    /// Applies the expression to `out` in place; `out` holds the kernel's values. An [`Input::Out`]
-    /// among the extras reads `old`, or the values themselves where `old` is `None`.
-    pub fn apply<F: Float>(&self, out: &mut [F], old: Option<&[F]>, extras: &[Input<'_, F>], scratch: &mut Vec<F>) {
+    /// Applies the expression to a part of the output in place, which begins with element `first` and holds the
+    /// kernel's values. An [`Input::Out`] among the extras reads the part's `old` values, or those that it holds where
+    /// `old` is `None`.
+    pub(crate) fn apply<F: Float>(
+        &self,
+        out: &mut [F],
+        first: usize,
+        old: Option<&[F]>,
+        extras: &[Input<'_, F>],
+        scratch: &mut Vec<F>,
+    ) {
         if self.is_identity() {
             return;
         }
         let last = self.instructions.len() - 1;
         scratch.resize(last * BLOCK, F::ZERO);
         for (block, values) in out.chunks_mut(BLOCK).enumerate() {
-            let elements = block * BLOCK..block * BLOCK + values.len();
+            let old = old.map(|old| &old[block * BLOCK..][..values.len()]);
+            let start = first + block * BLOCK;
+            let elements = start..start + values.len();
             for n in (0..last).filter(|&n| self.takes_register(n, extras, block)) {
                 let (earlier, rest) = scratch.split_at_mut(n * BLOCK);
                 let operand = |r: usize| {
@@ -278,7 +288,8 @@ impl Epilogue {
         matches!((self.extras[e], input), (Access::Full, Input::Out | Input::Float(_)))
     }
 
-    /// Where the result of an instruction is: among the extras, in the registers, or, if `None`, it is the values.
+    /// Where the result of an instruction is for a block of elements: in it as it was, among the extras, in the registers, or,
+    /// if `None`, it is the values.
     fn source<'a, F: Float>(
         &self,
         n: usize,
@@ -290,7 +301,7 @@ impl Epilogue {
         match self.instructions[n] {
             Instruction::Value => None,
             Instruction::Extra(e) => match (self.extras[e], &extras[e]) {
-                (Access::Full, Input::Out) => old.map(|old| &old[elements]),
+                (Access::Full, Input::Out) => old,
                 (Access::Full, Input::Float(x)) => Some(&x[elements]),
                 _ => Some(&registers[n * BLOCK..][..elements.len()]),
             },

@@ -2,21 +2,22 @@
 
 use crate::float::Float;
 use crate::launch::{Input, Kernel};
+use std::ops::Range;
 
 /// A number type that programs can run in.
 pub trait TwinCall: Float {
-    /// Calls the kernel's twin for this type.
-    fn call(kernel: &dyn Kernel, out: &mut [Self], inputs: &[Input<'_, Self>]);
+    /// Calls the kernel's twin for this type, for some rows of its output.
+    fn call(kernel: &dyn Kernel, rows: Range<usize>, out: &mut [Self], inputs: &[Input<'_, Self>]);
 }
 
 impl TwinCall for f32 {
-    fn call(kernel: &dyn Kernel, out: &mut [f32], inputs: &[Input<'_, f32>]) {
-        kernel.twin_f32(out, inputs);
+    fn call(kernel: &dyn Kernel, rows: Range<usize>, out: &mut [f32], inputs: &[Input<'_, f32>]) {
+        kernel.rows_f32(rows, out, inputs);
     }
 }
 
 impl TwinCall for f64 {
-    fn call(kernel: &dyn Kernel, out: &mut [f64], inputs: &[Input<'_, f64>]) {
-        kernel.twin_f64(out, inputs);
+    fn call(kernel: &dyn Kernel, rows: Range<usize>, out: &mut [f64], inputs: &[Input<'_, f64>]) {
+        kernel.rows_f64(rows, out, inputs);
     }
 }

@@ -6,6 +6,7 @@ use crate::float::Float;
 use crate::gpu::Traits;
 use std::borrow::Cow;
 use std::fmt::Debug;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// A buffer: one that outlives a replay (in the [`Store`](crate::Store)), or one of the program's own.
@@ -154,6 +155,16 @@ pub trait Kernel: Debug + Send + Sync {
     fn twin_f32(&self, out: &mut [f32], inputs: &[Input<'_, f32>]);
     /// The twin in double precision: the oracle.
     fn twin_f64(&self, out: &mut [f64], inputs: &[Input<'_, f64>]);
+    /// Some rows of the twin in single precision; see [`Describe::rows`].
+    fn rows_f32(&self, rows: Range<usize>, out: &mut [f32], inputs: &[Input<'_, f32>]) {
+        assert!(rows == (0..1), "the twin computes all or nothing, not rows {rows:?}");
+        self.twin_f32(out, inputs);
+    }
+    /// Some rows of the twin in double precision.
+    fn rows_f64(&self, rows: Range<usize>, out: &mut [f64], inputs: &[Input<'_, f64>]) {
+        assert!(rows == (0..1), "the twin computes all or nothing, not rows {rows:?}");
+        self.twin_f64(out, inputs);
+    }
 }
 
 /// Name, cost and shader of a kernel at a shape.
@@ -172,6 +183,11 @@ pub trait Describe: Debug + Send + Sync {
     fn inputs(&self) -> usize;
     /// The shader for an adapter.
     fn shader(&self, adapter: &Traits, inputs: &[View]) -> Shader;
+    /// Rows that the output consists of, each of which the twin can compute by itself, to the same bits: threads may share
+    /// them. One, where it can't.
+    fn rows(&self) -> usize {
+        1
+    }
     /// Whether the twin leaves `out` alone, because the epilogue computes everything.
     fn only_epilogue(&self) -> bool {
         false
@@ -190,6 +206,11 @@ fn sizes(printed: &str) -> String {
 pub trait Twin {
     /// Computes `out` (already at its view) from `inputs`.
     fn compute<F: Float>(&self, out: &mut [F], inputs: &[Input<'_, F>]);
+    /// Computes some rows of the output, all that `out` holds; needed where [`Describe::rows`] says that there are several.
+    fn compute_rows<F: Float>(&self, rows: Range<usize>, out: &mut [F], inputs: &[Input<'_, F>]) {
+        assert!(rows == (0..1), "the twin computes all or nothing, not rows {rows:?}");
+        self.compute(out, inputs);
+    }
 }
 
 impl<K: Twin + Describe> Kernel for K {
@@ -201,6 +222,12 @@ impl<K: Twin + Describe> Kernel for K {
     }
     fn twin_f64(&self, out: &mut [f64], inputs: &[Input<'_, f64>]) {
         self.compute(out, inputs);
+    }
+    fn rows_f32(&self, rows: Range<usize>, out: &mut [f32], inputs: &[Input<'_, f32>]) {
+        self.compute_rows(rows, out, inputs);
+    }
+    fn rows_f64(&self, rows: Range<usize>, out: &mut [f64], inputs: &[Input<'_, f64>]) {
+        self.compute_rows(rows, out, inputs);
     }
 }
 

@@ -7,9 +7,9 @@
 
 mod argmax;
 mod bytes;
+pub mod catalogue;
 mod ceiling_copy;
 mod ceiling_fma;
-pub mod catalogue;
 pub mod check;
 mod conv;
 mod count_correct;

@@ -3,6 +3,7 @@
 use crate::float::Float;
 use crate::gpu::Traits;
 use crate::launch::{Cost, Describe, Input, Shader, Twin, View};
+use std::ops::Range;
 
 /// `out[i] = epilogue(i)` for `elements` elements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -27,6 +28,9 @@ impl Describe for Map {
     fn shader(&self, _: &Traits, _: &[View]) -> Shader {
         Shader::per_element(include_str!("../../shaders/map.wgsl"), vec![self.elements as u32], self.elements)
     }
+    fn rows(&self) -> usize {
+        self.elements
+    }
     fn only_epilogue(&self) -> bool {
         true
     }
@@ -34,4 +38,5 @@ impl Describe for Map {
 
 impl Twin for Map {
     fn compute<F: Float>(&self, _: &mut [F], _: &[Input<'_, F>]) {}
+    fn compute_rows<F: Float>(&self, _: Range<usize>, _: &mut [F], _: &[Input<'_, F>]) {}
 }

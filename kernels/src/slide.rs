@@ -30,6 +30,9 @@ pub(crate) struct FilterGradient<'a, F> {
     /// `[places of all images, columns]`
     pub slopes: &'a [F],
     pub columns: usize,
+    /// Which numbers of each filter.
+    pub numbers: Range<usize>,
+    /// `[numbers, columns]`
     pub filters: &'a mut [F],
 }
 
@@ -189,27 +192,35 @@ const MOST_LANES: usize = 16;
 /// Places that go by while a tile of a filter stays: what they see, and their slopes, are in the first-level cache.
 const GO_BY: usize = 128;
 
+/// What the output's cotangent is at some places in a panel's columns, and in what is behind them; `columns` numbers from
+/// one place to the next.
+#[derive(Clone, Copy)]
+struct Slopes<'a, F> {
+    slopes: &'a [F],
+    columns: usize,
+}
+
 impl<F: Float> WithSimd for FilterGradient<'_, F> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let FilterGradient { sight, images, slopes, columns, filters } = self;
-        let (numbers, panels) = (sight.numbers(), panels::<F, S>(columns));
-        let mut sums = vec![F::ZERO; packed_length::<F, S>(&panels, numbers)];
+        let FilterGradient { sight, images, slopes, columns, numbers, filters } = self;
+        let panels = panels::<F, S>(columns);
+        let mut sums = vec![F::ZERO; packed_length::<F, S>(&panels, numbers.len())];
         let mut frame = Frame::new(&sight);
         let (places, row) = (frame.places(0), frame.row());
         for strip in frame.strips(slopes.len() / columns / (sight.places[0] * sight.places[1])) {
             let numbered = frame.numbers(&strip);
             let seen = Seen { seen: frame.around(&strip, images), row, run: sight.run() };
             for panel in &panels {
-                let sums = F::vectors_mut::<S>(&mut sums[panel.part::<F, S>(numbers)]);
-                let slopes = &slopes[numbered.start * columns + panel.columns.start..];
+                let sums = F::vectors_mut::<S>(&mut sums[panel.part::<F, S>(numbers.len())]);
+                let slopes = Slopes { slopes: &slopes[numbered.start * columns + panel.columns.start..], columns };
                 let places = &places[..numbered.len()];
                 match panel.vectors {
-                    1 => go_by::<F, S, 1, 8>(simd, seen, places, slopes, columns, sums),
-                    2 => go_by::<F, S, 2, 5>(simd, seen, places, slopes, columns, sums),
-                    _ => go_by::<F, S, 3, 3>(simd, seen, places, slopes, columns, sums),
+                    1 => go_by::<F, S, 1, 8>(simd, seen, places, slopes, &numbers, sums),
+                    2 => go_by::<F, S, 2, 5>(simd, seen, places, slopes, &numbers, sums),
+                    _ => go_by::<F, S, 3, 3>(simd, seen, places, slopes, &numbers, sums),
                 }
             }
         }
@@ -224,8 +235,8 @@ fn go_by<F: Float, S: Simd, const V: usize, const N: usize>(
     simd: S,
     seen: Seen<'_, F>,
     places: &[Place],
-    slopes: &[F],
-    columns: usize,
+    Slopes { slopes, columns }: Slopes<'_, F>,
+    numbers: &Range<usize>,
     sums: &mut [F::Vector<S>],
 ) {
     let width = V * F::lanes::<S>();
@@ -233,13 +244,14 @@ fn go_by<F: Float, S: Simd, const V: usize, const N: usize>(
     let (whole, last) = places.split_at(whole);
     for start in (0..whole.len()).step_by(GO_BY) {
         let places = &whole[start..(start + GO_BY).min(whole.len())];
-        gather::<F, S, V, N>(simd, seen, places, &slopes[start * columns..], columns, sums);
+        let slopes = Slopes { slopes: &slopes[start * columns..], columns };
+        gather::<F, S, V, N>(simd, seen, places, slopes, numbers, sums);
     }
     if !last.is_empty() {
         // Nothing lies behind the last slopes.
         let mut padded = slopes[whole.len() * columns..].to_vec();
         padded.resize(last.len() * columns + width, F::ZERO);
-        gather::<F, S, V, N>(simd, seen, last, &padded, columns, sums);
+        gather::<F, S, V, N>(simd, seen, last, Slopes { slopes: &padded, columns }, numbers, sums);
     }
 }
 
@@ -248,21 +260,26 @@ fn gather<F: Float, S: Simd, const V: usize, const N: usize>(
     simd: S,
     Seen { seen, row, run }: Seen<'_, F>,
     places: &[Place],
-    slopes: &[F],
-    columns: usize,
+    slopes: Slopes<'_, F>,
+    numbers: &Range<usize>,
     sums: &mut [F::Vector<S>],
 ) {
-    for (tap, sums) in sums.chunks_exact_mut(run * V).enumerate() {
+    let mut number = numbers.start;
+    while number < numbers.end {
+        let (tap, within) = (number / run, number % run);
+        let end = ((tap + 1) * run).min(numbers.end);
+        let sums = &mut sums[(number - numbers.start) * V..(end - numbers.start) * V];
+        let mut at = tap * row + within;
         let mut tiles = sums.chunks_exact_mut(N * V);
-        let mut at = tap * row;
         for sums in &mut tiles {
-            tile::<F, S, V, N>(simd, &seen[at..], places, slopes, columns, sums);
+            tile::<F, S, V, N>(simd, &seen[at..], places, slopes, sums);
             at += N;
         }
         for sums in tiles.into_remainder().chunks_exact_mut(V) {
-            tile::<F, S, V, 1>(simd, &seen[at..], places, slopes, columns, sums);
+            tile::<F, S, V, 1>(simd, &seen[at..], places, slopes, sums);
             at += 1;
         }
+        number = end;
     }
 }
 
@@ -272,8 +289,7 @@ fn tile<F: Float, S: Simd, const V: usize, const N: usize>(
     simd: S,
     seen: &[F],
     places: &[Place],
-    slopes: &[F],
-    columns: usize,
+    Slopes { slopes, columns }: Slopes<'_, F>,
     sums: &mut [F::Vector<S>],
 ) {
     let mut tile = [[F::splat(simd, F::ZERO); V]; N];

@@ -3,6 +3,7 @@
 use crate::float::Float;
 use crate::gpu::Traits;
 use crate::launch::{Cost, Describe, Input, Shader, Twin, View, spread_groups};
+use std::ops::Range;
 
 /// `out[outer, inner] = Σ_mid x[outer, mid, inner]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -28,6 +29,9 @@ impl Describe for Sum {
     fn inputs(&self) -> usize {
         1
     }
+    fn rows(&self) -> usize {
+        if self.outer == 1 { self.inner } else { self.outer }
+    }
     fn cost(&self) -> Cost {
         let read = (self.outer * self.mid * self.inner) as f64;
         Cost { flops: read, bytes: 4.0 * (read + self.elements() as f64) }
@@ -42,19 +46,31 @@ impl Describe for Sum {
     }
 }
 
+impl Sum {
+    /// Some columns of the sums of a block `[mid, inner]`.
+    fn block<F: Float>(&self, columns: Range<usize>, block: &[F], sums: &mut [F]) {
+        sums.fill(F::ZERO);
+        for row in block.chunks_exact(self.inner) {
+            sums.iter_mut().zip(&row[columns.clone()]).for_each(|(s, &v)| *s += v);
+        }
+    }
+}
+
 impl Twin for Sum {
     fn compute<F: Float>(&self, out: &mut [F], inputs: &[Input<'_, F>]) {
+        self.compute_rows(0..self.rows(), out, inputs);
+    }
+
+    fn compute_rows<F: Float>(&self, rows: Range<usize>, out: &mut [F], inputs: &[Input<'_, F>]) {
         let x = inputs[0].float();
-        if self.inner == 1 {
-            for (sum, row) in out.iter_mut().zip(x.chunks_exact(self.mid)) {
-                *sum = row.iter().fold(F::ZERO, |s, &v| s + v);
-            }
-            return;
+        if self.outer == 1 {
+            return self.block(rows, &x[..self.mid * self.inner], out);
         }
-        for (sums, block) in out.chunks_exact_mut(self.inner).zip(x.chunks_exact(self.mid * self.inner)) {
-            sums.fill(F::ZERO);
-            for row in block.chunks_exact(self.inner) {
-                sums.iter_mut().zip(row).for_each(|(s, &v)| *s += v);
+        let blocks = x[rows.start * self.mid * self.inner..].chunks_exact(self.mid * self.inner);
+        for (sums, block) in out.chunks_exact_mut(self.inner).zip(blocks) {
+            match self.inner {
+                1 => sums[0] = block.iter().fold(F::ZERO, |s, &v| s + v),
+                _ => self.block(0..self.inner, block, sums),
             }
         }
     }

@@ -7,6 +7,7 @@ use super::kernels::kernel;
 use super::split::{Split, split};
 use crate::autodiff::{Node, Op, Site, Tape};
 use hindsight_kernels::{Access, BufferId, Epilogue, Instruction, Launch, Map, Stride, View};
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -281,19 +282,18 @@ fn reuse(launches: &mut [Launch], elements: impl Fn(usize) -> usize) -> Vec<usiz
             }
         }
     }
-    let mut order: Vec<_> = lives.into_iter().collect();
-    order.sort_by_key(|&(id, (first, _))| (first, id));
-    let mut buffers: Vec<(usize, usize)> = Vec::new(); // size, and the last launch that needs it
+    // The largest first: each buffer is as large as its first value, and smaller ones find room in time.
+    let mut order: Vec<_> = lives.into_iter().map(|(id, life)| (Reverse(elements(id)), life, id)).collect();
+    order.sort_unstable();
+    let mut buffers: Vec<(usize, Vec<(usize, usize)>)> = Vec::new(); // size, and when it is taken
     let mut place = BTreeMap::new();
-    for (id, (first, last)) in order {
-        let size = elements(id);
-        let free =
-            buffers.iter().enumerate().filter(|(_, (s, until))| *until < first && *s == size).map(|(i, _)| i).next();
-        let slot = free.unwrap_or_else(|| {
-            buffers.push((size, 0));
+    for (Reverse(size), life, id) in order {
+        let apart = |taken: &(usize, usize)| taken.1 < life.0 || life.1 < taken.0;
+        let slot = buffers.iter().position(|(_, taken)| taken.iter().all(apart)).unwrap_or_else(|| {
+            buffers.push((size, vec![]));
             buffers.len() - 1
         });
-        buffers[slot].1 = last;
+        buffers[slot].1.push(life);
         place.insert(id, slot);
     }
     for view in launches.iter_mut().flat_map(|l| l.inputs.iter_mut().chain([&mut l.output])) {

@@ -8,8 +8,8 @@ mod intensity;
 mod lines;
 mod plot;
 mod points;
-mod strips;
 mod roofline;
+mod strips;
 mod svg;
 
 pub use bars::{Bar, bars};
@@ -18,6 +18,6 @@ pub use heat_map::{Field, heat_map};
 pub use intensity::{Bounds, Work, intensity};
 pub use lines::{Curve, lines};
 pub use points::{Cloud, points};
-pub use strips::{Block, Strip, strips};
 pub use roofline::{Roof, roofline};
+pub use strips::{Block, Strip, strips};
 pub use svg::{STYLE, Svg};
