@@ -41,6 +41,7 @@ impl Elements {
 pub struct Trial {
     device: Device,
     store: Store,
+    launch: Launch,
     executable: Executable,
     output: usize,
 }
@@ -65,8 +66,8 @@ impl Trial {
         let elements = launch.kernel.describe().elements();
         let output = store.allocate(BufferInfo { name: "result".into(), kind: Kind::Float, elements, shared: false });
         assert_eq!(launch.output.buffer, BufferId::Stored(output), "the result comes after the operands");
-        let executable = Executable::new(device, &store, vec![launch], vec![]);
-        Trial { device: device.clone(), store, executable, output }
+        let executable = Executable::new(device, &store, vec![launch.clone()], vec![]);
+        Trial { device: device.clone(), store, launch, executable, output }
     }
 
     /// Computes once, and reads the result.
@@ -75,15 +76,20 @@ impl Trial {
         self.store.read(self.output).remove(0)
     }
 
-    /// Seconds that `launches` launches take, one after another, until the device is done. On a GPU there is between any
-    /// two the one that counts steps, which takes a few microseconds.
-    pub fn seconds(&mut self, launches: usize) -> f64 {
+    /// Lets a step have so many launches, all the same: on a GPU a step is counted by a launch of its own, which short ones
+    /// would be timed with.
+    pub fn repeat(&mut self, launches: usize) {
+        self.executable = Executable::new(&self.device, &self.store, vec![self.launch.clone(); launches], vec![]);
+    }
+
+    /// Seconds a launch, of so many steps one after another, until the device is done.
+    pub fn seconds(&mut self, steps: usize) -> f64 {
         let start = Instant::now();
-        self.executable.run(&mut self.store, 0..launches, Order::Sequential);
+        self.executable.run(&mut self.store, 0..steps, Order::Sequential);
         if let Device::Gpu(gpu) = &self.device {
             gpu.wait();
         }
-        start.elapsed().as_secs_f64()
+        start.elapsed().as_secs_f64() / (steps * self.executable.launches().len()) as f64
     }
 }
 

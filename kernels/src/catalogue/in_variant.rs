@@ -49,6 +49,9 @@ impl<P: Product> Describe for InVariant<P> {
     fn inputs(&self) -> usize {
         self.0.inputs()
     }
+    fn shape(&self) -> String {
+        self.0.shape()
+    }
     fn shader(&self, adapter: &Traits, inputs: &[View]) -> Shader {
         self.0.shader_in(self.1, adapter, inputs)
     }

@@ -3,6 +3,7 @@
 //! One list, from which kernels are shown to people, translated, checked, and run on arrays from elsewhere.
 
 mod attributes;
+mod ceilings;
 mod fit;
 mod in_variant;
 mod operands;
@@ -44,7 +45,8 @@ pub struct Entry {
 
 /// All of them, by name.
 pub fn entries() -> impl Iterator<Item = &'static Entry> {
-    let mut all: Vec<&Entry> = [products::ENTRIES, rows::ENTRIES, tables::ENTRIES].into_iter().flatten().collect();
+    let rooms = [ceilings::ENTRIES, products::ENTRIES, rows::ENTRIES, tables::ENTRIES];
+    let mut all: Vec<&Entry> = rooms.into_iter().flatten().collect();
     all.sort_by_key(|entry| entry.name);
     all.into_iter()
 }

@@ -92,14 +92,13 @@ fn header(shader: &Composed) -> String {
 }
 
 fn table(title: &str, launches: &[Launch]) -> String {
-    let mut grid = Grid::new(&["launch", "elements", "operands", "chained", "flops", "bytes"]);
+    let mut grid = Grid::new(&["launch", "sizes", "operands", "chained", "flops", "bytes"]);
     for (n, launch) in launches.iter().enumerate() {
         let (kernel, cost) = (launch.kernel.describe(), launch.cost());
-        let counts = [kernel.elements(), launch.inputs.len(), launch.epilogue.operations()].map(|n| n.to_string());
-        let [elements, operands, chained] = counts;
+        let [operands, chained] = [launch.inputs.len(), launch.epilogue.operations()].map(|n| n.to_string());
         grid.push(vec![
             format!("{n:>3}  {}", kernel.name()),
-            elements,
+            kernel.shape(),
             operands,
             chained,
             cost.flops.to_string(),

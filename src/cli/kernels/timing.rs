@@ -6,7 +6,10 @@ use indicatif::ProgressBar;
 
 /// A sample is as many launches as take about this long, so that the clock and the start of a submission do not count.
 const SAMPLE_SECONDS: f64 = 0.05;
-const MOST_LAUNCHES: f64 = 10_000.0;
+/// A launch shorter than this is one of many in a step.
+const SHORT_SECONDS: f64 = 1e-3;
+const LAUNCHES_A_STEP: usize = 64;
+const MOST_STEPS: f64 = 1000.0;
 /// A launch longer than this is measured less often.
 const LONG_SECONDS: f64 = 1.0;
 
@@ -18,16 +21,22 @@ pub struct Timing {
 
 /// Times a launch that has been computed before, so that nothing is left to be compiled.
 pub fn measure(trial: &mut Trial, live: &ProgressBar) -> Timing {
-    let once = trial.seconds(1);
-    let launches = (SAMPLE_SECONDS / once.max(1e-9)).clamp(1.0, MOST_LAUNCHES) as usize;
+    let mut once = trial.seconds(1);
+    let mut launches = 1;
+    if once < SHORT_SECONDS {
+        launches = LAUNCHES_A_STEP;
+        trial.repeat(launches);
+        once = trial.seconds(1);
+    }
+    let steps = (SAMPLE_SECONDS / (once * launches as f64).max(1e-9)).clamp(1.0, MOST_STEPS) as usize;
     let count = if once > LONG_SECONDS { 3 } else { 9 };
     let sample = |number: usize| {
         live.set_message(format!("timing, sample {} of {count}", number + 1));
-        trial.seconds(launches) / launches as f64
+        trial.seconds(steps)
     };
     let mut samples: Vec<f64> = (0..count).map(sample).collect();
     samples.sort_by(f64::total_cmp);
-    Timing { samples, launches }
+    Timing { samples, launches: steps * launches }
 }
 
 impl Timing {

@@ -33,7 +33,8 @@ fn names_in(source: &str) -> Vec<&str> {
 fn every_kernel_is_in_the_catalogue() {
     let sources = files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("kernels/src"));
     let texts: Vec<String> = sources.iter().map(|path| fs::read_to_string(path).unwrap()).collect();
-    let kernels: BTreeSet<&str> = texts.iter().flat_map(|text| names_in(text)).collect();
+    // "own" is what a user brings.
+    let kernels: BTreeSet<&str> = texts.iter().flat_map(|text| names_in(text)).filter(|name| *name != "own").collect();
     let listed: BTreeSet<&str> = catalogue::entries().map(|entry| entry.name).collect();
     assert!(kernels.contains("matmul") && kernels.contains("conv_filters"), "{kernels:?}");
     assert_eq!(kernels, listed, "a kernel is an entry of kernels/src/catalogue/, of the name that it gives itself");
