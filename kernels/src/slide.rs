@@ -116,7 +116,8 @@ impl<F: Float> WithSimd for Slide<'_, F> {
         let Slide { sight, images, filters, columns, image, out } = self;
         let (numbers, panels) = (sight.numbers(), panels::<F, S>(columns));
         let mut packed = vec![F::ZERO; packed_length::<F, S>(&panels, numbers)];
-        pack::<F, S>(&panels, filters, columns, &mut packed);
+        // What follows the filters in their buffer is not theirs.
+        pack::<F, S>(&panels, &filters[..numbers * columns], columns, &mut packed);
         let mut frame = Frame::new(&sight);
         let (places, row) = (frame.places(image), frame.row());
         for strip in frame.strips(out.len() / image) {
