@@ -10,7 +10,7 @@ impl Profile {
         self.summary().iter().for_each(|line| page.text(line));
         page.section("Programs");
         page.table(&self.programs());
-        page.figure(&self.passes(), "When each program's passes ran. White is the host's time");
+        page.figure(&self.passes(), "When each program's passes ran. What is empty is the host's time");
         page.section("Flame view");
         let levels = "From above: method and program, line of the source, kernel, launch. As wide as the time it took; \
                       point at a block for its name";
@@ -23,7 +23,7 @@ impl Profile {
         page.section("A step of each program, launch by launch");
         page.figure(
             &self.typical_steps(),
-            "Each row is drawn as long as the page is wide. White is a gap between launches",
+            "Each row is drawn as long as the page is wide. What is empty is a gap between launches",
         );
         page.section("What each program does in a step");
         page.text(explain::LEGEND);

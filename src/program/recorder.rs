@@ -150,9 +150,9 @@ impl Recorded {
     }
 }
 
-/// The pass, if all of it is wanted; else those stretches of it that are.
+/// The pass, if all of it is wanted; else those stretches of it that are. (A thread may have found nothing to do.)
 fn parts(pass: Pass, wanted: impl Fn(&Span) -> bool) -> Vec<Pass> {
-    if pass.spans.iter().all(&wanted) {
+    if !pass.spans.is_empty() && pass.spans.iter().all(&wanted) {
         return vec![pass];
     }
     let stretches = pass.spans.chunk_by(|a, b| wanted(a) == wanted(b)).filter(|stretch| wanted(&stretch[0]));
