@@ -79,7 +79,7 @@ impl Operand {
                 (0..store.runs()).for_each(|run| store.write_index(id, run, 0, &index));
             }
             Operand::Images(bytes) => {
-                let pixel = |hash: u32| if hash % 5 == 0 { 1 + (hash >> 8) as u8 / 2 } else { 0 };
+                let pixel = |hash: u32| if hash.is_multiple_of(5) { 1 + (hash >> 8) as u8 / 2 } else { 0 };
                 store.write_bytes(id, &hashes(*bytes, 1).map(pixel).collect::<Vec<u8>>());
             }
         }

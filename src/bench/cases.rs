@@ -66,7 +66,7 @@ fn layers() -> Vec<Case> {
     }
     cases.push(product(LAYERS, "layer 1 of 200 anchors", plain(200, 256, 784)));
     let images = MatMul { ones: Ones::Column, bytes: true, ..plain(1000, 256, 784) };
-    cases.push(product(LAYERS, "layer 1, 1000 images as bytes, blanks counted", images));
+    cases.push(product(LAYERS, "layer 1, 1000 images, blank pixels counted", images));
     cases
 }
 
@@ -130,14 +130,15 @@ fn convolution(name: &str, window: Window) -> [Case; 3] {
 fn rows() -> Vec<Case> {
     let mut cases = vec![];
     for (rows, classes) in [(20, 10), (20, 100), (1000, 10)] {
-        let (x, size) = (Floats(rows * classes), format!("{rows} x {classes}"));
-        let labels = Indices { elements: rows, below: classes };
+        let size = format!("{rows} x {classes}");
+        let x = [Floats(rows * classes)];
+        let and_labels = [x[0].clone(), Indices { elements: rows, below: classes }];
         let mut push = |case: Case| cases.push(Case { terms: classes, ..case });
-        push(case(ROWS, "log-softmax", size.clone(), LogSoftmax { rows, classes }, &[x.clone()]));
-        push(case(ROWS, "cross-entropy", size.clone(), CrossEntropy { rows, classes }, &[x.clone(), labels.clone()]));
+        push(case(ROWS, "log-softmax", size.clone(), LogSoftmax { rows, classes }, &x));
+        push(case(ROWS, "cross-entropy", size.clone(), CrossEntropy { rows, classes }, &and_labels));
         if rows == 1000 {
-            push(case(ROWS, "the largest entry", size.clone(), Argmax { rows, classes }, &[x.clone()]));
-            push(case(ROWS, "right answers", size, CountCorrect { rows, classes }, &[x, labels]));
+            push(case(ROWS, "the largest entry", size.clone(), Argmax { rows, classes }, &x));
+            push(case(ROWS, "right answers", size, CountCorrect { rows, classes }, &and_labels));
         }
     }
     let largest = Largest { rows: 1, width: 50, count: 10 };

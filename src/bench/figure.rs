@@ -3,7 +3,7 @@
 use super::file::Measurements;
 use crate::report::figure::{Cloud, Roof, Svg, roofline as draw};
 
-/// Rates over intensity under the roofs of the smallest and the largest copy. What does no arithmetic has no place in it.
+/// Rates over intensity under the roofs of the fastest and the largest copy. What does no arithmetic has no place in it.
 pub fn roofline(measurements: &Measurements) -> Svg {
     let Measurements { machine, ceilings, cases, .. } = measurements;
     let mut clouds: Vec<Cloud> = vec![];
@@ -16,14 +16,12 @@ pub fn roofline(measurements: &Measurements) -> Svg {
         cloud.points.push((row.intensity, row.gflop_per_s));
     }
     let peak = ceilings.fma_flops_per_s / 1e9;
-    let copies = [("memory", ceilings.copies.last()), ("cache", ceilings.copies.first())];
-    let slope = |(name, copy): (&str, Option<&super::CopyRate>)| {
-        let rate = copy?.bytes_per_s / 1e9;
-        Some((format!("{name} {rate:.0} GB/s"), rate))
-    };
-    let roof = Roof {
-        peak: (format!("multiply-adds {peak:.0} GFLOP/s"), peak),
-        slopes: copies.into_iter().filter_map(slope).collect(),
-    };
+    let rates =
+        [("memory", f64::INFINITY), ("cache", 0.0)].map(|(name, bytes)| (name, ceilings.bandwidth(bytes) / 1e9));
+    let mut slopes: Vec<(String, f64)> =
+        rates.iter().map(|(name, rate)| (format!("{name} {rate:.0} GB/s"), *rate)).collect();
+    // Where small copies are no faster, there is one slope.
+    slopes.dedup_by_key(|(_, rate)| *rate);
+    let roof = Roof { peak: (format!("multiply-adds {peak:.0} GFLOP/s"), peak), slopes };
     draw(&format!("Kernels on {}", machine.adapter), &roof, &clouds)
 }

@@ -80,6 +80,7 @@ pub fn duration(seconds: f64) -> String {
 /// Three digits, or all before the point.
 fn short(value: f64) -> String {
     match value {
+        0.0 => "-".into(),
         v if v >= 99.95 => format!("{v:.0}"),
         v if v >= 9.995 => format!("{v:.1}"),
         v => format!("{v:.2}"),

@@ -162,7 +162,8 @@ fn the_command_measures_writes_what_the_schema_says_and_compares() {
     assert!(errors.is_empty(), "{errors:#?}");
     assert!(!validator.is_valid(&json!({ "schema": 1, "cases": [] })), "the schema checks nothing");
     assert_eq!(written["cases"].as_array().unwrap().len(), 1);
-    assert!(fs::read_to_string(home.path().join("bench.svg")).unwrap().starts_with("<svg"));
+    let figure = fs::read_to_string(home.path().join("bench.svg")).unwrap();
+    assert!(figure.starts_with("<svg") && figure.contains("multiply-adds") && figure.contains("memory"), "{figure}");
 
     let again = hindsight(&[&tiny[..], &["--out", path]].concat());
     assert!(!again.status.success() && stderr(&again).contains("--overwrite"), "{}", stderr(&again));
