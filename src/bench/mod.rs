@@ -1,6 +1,6 @@
 //! How fast each kernel is on a device, beside what the device can do at all.
 //!
-//! A [`Case`] is a kernel at a shape, from one table ([`cases`]). It is held to its oracle, then timed ([`measure`]), and
+//! A [`Case`] is a kernel at a shape, from one table ([`cases`]). It is held to its oracle, then timed ([`measure()`]), and
 //! put under the roofline that the device's own [`Ceilings`] draw. [`Measurements`] are a file of that, which a later run
 //! can be compared with ([`compare`]).
 

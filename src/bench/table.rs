@@ -5,7 +5,7 @@ use super::ceilings::{Bound, Ceilings};
 use super::compare::{Change, Verdict};
 use super::row::Row;
 
-/// What the columns of [`line`] are.
+/// What the columns of [`line()`] are.
 pub fn header() -> String {
     format!(
         "  {:<44} {:<20} {:>9} {:>5} {:>8} {:>7} {:>7} {:>6}  {}\n",
