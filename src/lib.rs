@@ -6,7 +6,7 @@
 //! [`experiment`] is the protocol and [`report`] what comes of it,
 //! [`reproduce`] the paper's tables and figures,
 //! [`tune`] the choice of hyper-parameters,
-//! [`profile`] where the time of a run went, [`bench`] how fast the kernels are.
+//! [`profile`] where the time of a run went, [`mod@bench`] how fast the kernels are.
 //! [`npy`] reads and writes NumPy's arrays.
 
 pub mod autodiff;
