@@ -5,32 +5,31 @@
 //   C  [m, n], after the epilogue; stored [n, m] with TC
 //
 // For software Vulkan, where a subgroup is one vector register of the CPU. A workgroup is one subgroup
-// of eight lanes and owns 24 x 64 of C (or 96 x 64): a lane owns eight neighbouring columns, all rows of
-// them, in registers. Eight k at a time, each lane loads its share of 8 x 8 blocks of A, eight numbers
-// each, and the lanes hand them round by broadcast; of B it loads the 8 x 8 that it needs for its own
-// columns. Nothing is loaded twice in a workgroup, whichever way the operands are stored.
+// of eight lanes and owns 24 x 64 of C (or 8 x 64): a lane owns eight neighbouring columns, all rows of
+// them. Four k at a time, each lane loads its share of 8 x 4 blocks of A, four numbers each, and the
+// lanes hand them round by shuffles; of B it loads the 4 x 8 that it needs for its own columns. Nothing
+// is loaded twice in a workgroup, whichever way the operands are stored.
 //
-// Why so: such a driver turns the load of each word into a loop over the lanes that puts one word at a
-// time into a register, and that is where most of the time goes; a broadcast from a fixed lane is one
-// shuffle. So the tile is as large as twenty rows, the usual batch, can fill, and four times as tall
-// where there are more rows; operands are loaded in words of 64 bits where they are aligned; and there
-// is no workgroup memory, no barrier and no branch in the loop. Indices are clamped to the operand,
-// what lies past the end of k is 0 in B at least, and only the last store asks what is inside C.
+// Why so: such a driver turns a load from a buffer into a loop over the lanes that puts one word at a time
+// into a register by way of memory, and stalls each time. A load from a texture is a vector load a lane and
+// a transposition, so operands are read from mirrors of their buffers (kernels/src/mirror.rs). A shuffle
+// from a fixed lane is one instruction (a broadcast is a loop). There is no workgroup memory, no barrier and
+// no branch in the loop: indices are clamped to the operand, what lies past the end of k is 0 in A and B,
+// and only the last store asks what is inside C. Larger blocks make programs so long that the CPU waits for
+// instructions, and the driver for seconds.
 //
-// A broadcast names lanes 0 to 7 only, so any subgroup of eight or more lanes computes the same.
+// A shuffle names lanes 0 to 7 only, so any subgroup of eight or more lanes computes the same.
 // Grid: x column tiles, y row tiles, z runs; any m, n, k and offset.
 //
-// Loading: scalars, always right. Images: bytes of [m, k] as x / 255, four to a word, k a multiple of
-// 4, not TA. Wide, operand by operand: array<vec4<u64>>, two floats a word, where the adapter has
-// 64-bit integers and the view's offset, its run and step strides and the length of its stored rows
-// (A: k, TA: columns stored; B: n, TB: k) are all multiples of 8. For convolutions: `filters` and `patches`,
-// which are nowhere stored (see patches.wgsl); by fours where an image's pixels have a multiple of four
-// channels, in words of 64 bits where, further, the view and its strides are multiples of four.
+// Loading: a number a texel, always right. By four: four numbers a texel, where the view's offset, its step
+// stride and the length of its stored rows (A: k, TA: columns stored; B: n, TB: k) are multiples of 4. Images:
+// bytes of [m, k] as x / 255, four to a word of a buffer, k a multiple of 4, not TA. For convolutions: `filters`
+// and `patches`, which are nowhere stored (see patches.wgsl); by four where pixels have a multiple of four channels.
 // Launched, costed and held to its oracle by kernels/src/matmul.rs and conv.rs.
 
 @group(0) @binding(2) var<storage, read_write> out: array<f32>;
-@group(0) @binding(3) var<storage, read> a: array<f32>;
-@group(0) @binding(4) var<storage, read> b: array<f32>;
+@group(0) @binding(3) var a: texture_storage_2d<r32float, read>;
+@group(0) @binding(4) var b: texture_storage_2d<r32float, read>;
 
 override TA: bool;
 override TB: bool;
@@ -40,293 +39,239 @@ override ONES_M: bool;
 
 // What a workgroup covers of C.
 const TILE_M: u32 = 24u;
-const TALL_M: u32 = 96u;
+const LOW_M: u32 = 8u;
 const TILE_N: u32 = 64u;
 const SUBGROUP: u32 = 8u;
 
-// Eight neighbours, as two columns of four; and eight times eight.
+// m, n, k. Read once, since parameters are slow to load in a loop; and with a lane's 0 added, since the driver
+// compiles anew, at every launch, what it sees to branch on parameters alone.
+var<private> size: vec4<u32>;
+
+fn read_size(lane: u32) {
+    size = params.size + vec4(lane / SUBGROUP);
+}
+
+// Eight neighbours, as two columns of four; those of four k; and of eight rows.
 alias Eight = mat2x4<f32>;
+alias Deep = array<Eight, 4>;
 alias Block = array<Eight, 8>;
 
-const FIRST = vec4(0u, 1u, 2u, 3u);
-const SECOND = vec4(4u, 5u, 6u, 7u);
-const ZERO = Eight(vec4(0.0), vec4(0.0));
+const FOUR = vec4(0u, 1u, 2u, 3u);
 
-// All loads: eight neighbours of a stored row, from `column` on. The row has `length` numbers, of which at
-// least one is left; what would lie past its end is 0.
+// All loads: four neighbours of a stored row, from `column` on. The row has `length` numbers; what would lie
+// past its end is 0, or anything if `column` is.
 // [load_a]
-fn load_a(start: u32, row: u32, column: u32, length: u32) -> Eight {
-    let left = length - column;
-    let at = start + row * length + column;
-    let i = at + min(FIRST, vec4(left - 1u));
-    let j = at + min(SECOND, vec4(left - 1u));
-    return Eight(
-        select(vec4(0.0), vec4(a[i.x], a[i.y], a[i.z], a[i.w]), FIRST < vec4(left)),
-        select(vec4(0.0), vec4(a[j.x], a[j.y], a[j.z], a[j.w]), SECOND < vec4(left)));
+fn load_a(start: u32, row: u32, column: u32, length: u32) -> vec4<f32> {
+    let first = start + row * length;
+    return vec4(one_a(first, column, length), one_a(first, column + 1u, length),
+        one_a(first, column + 2u, length), one_a(first, column + 3u, length));
+}
+fn one_a(first: u32, column: u32, length: u32) -> f32 {
+    return select(0.0, textureLoad(a, texel(first + min(column, length - 1u))).x, column < length);
 }
 // [/load_a]
 
 /*
+// [load_a by four]
+fn load_a(start: u32, row: u32, column: u32, length: u32) -> vec4<f32> {
+    return textureLoad(a, texel_of_four(start + row * length + min(column, length - 4u)));
+}
+// [/load_a by four]
 // [load_a bytes]
-fn load_a(start: u32, row: u32, column: u32, length: u32) -> Eight {
-    let word = start + (row * length + column) / 4u;
-    return Eight(unpack4x8unorm(a[word]), unpack4x8unorm(a[word + 1u]));
+fn load_a(start: u32, row: u32, column: u32, length: u32) -> vec4<f32> {
+    return unpack4x8unorm(a[start + (row * length + column) / 4u]);
 }
 // [/load_a bytes]
-// [load_a wide]
-fn load_a(start: u32, row: u32, column: u32, length: u32) -> Eight {
-    let words = a[(start + row * length + column) / 8u];
-    return Eight(four(words.xy), four(words.zw));
-}
-// [/load_a wide]
 // [load_a filters]
-fn load_a(start: u32, row: u32, column: u32, length: u32) -> Eight {
-    return Eight(
-        vec4(one_filter(start, row, column, length), one_filter(start, row, column + 1u, length),
-            one_filter(start, row, column + 2u, length), one_filter(start, row, column + 3u, length)),
-        vec4(one_filter(start, row, column + 4u, length), one_filter(start, row, column + 5u, length),
-            one_filter(start, row, column + 6u, length), one_filter(start, row, column + 7u, length)));
+fn load_a(start: u32, row: u32, column: u32, length: u32) -> vec4<f32> {
+    return vec4(one_filter(start, row, column, length), one_filter(start, row, column + 1u, length),
+        one_filter(start, row, column + 2u, length), one_filter(start, row, column + 3u, length));
 }
 fn one_filter(start: u32, row: u32, column: u32, length: u32) -> f32 {
-    let x = a[start + filter_at(row, min(column, length - 1u), params.size.x)];
-    return select(0.0, x, column < length);
+    let i = start + filter_at(row, min(column, length - 1u), size.x);
+    return select(0.0, textureLoad(a, texel(i)).x, column < length);
 }
 // [/load_a filters]
 // [load_a filters by four]
-fn load_a(start: u32, row: u32, column: u32, length: u32) -> Eight {
-    return Eight(four_filters(start, row, column, length), four_filters(start, row, column + 4u, length));
-}
-fn four_filters(start: u32, row: u32, column: u32, length: u32) -> vec4<f32> {
-    let i = start + filter_at(row, min(column, length - 4u), params.size.x);
-    return select(vec4(0.0), vec4(a[i], a[i + 1u], a[i + 2u], a[i + 3u]), column < length);
+fn load_a(start: u32, row: u32, column: u32, length: u32) -> vec4<f32> {
+    return textureLoad(a, texel_of_four(start + filter_at(row, min(column, length - 4u), size.x)));
 }
 // [/load_a filters by four]
 */
 
 // [load_b]
-fn load_b(start: u32, row: u32, column: u32, length: u32) -> Eight {
-    let left = length - column;
-    let at = start + row * length + column;
-    let i = at + min(FIRST, vec4(left - 1u));
-    let j = at + min(SECOND, vec4(left - 1u));
-    return Eight(
-        select(vec4(0.0), vec4(b[i.x], b[i.y], b[i.z], b[i.w]), FIRST < vec4(left)),
-        select(vec4(0.0), vec4(b[j.x], b[j.y], b[j.z], b[j.w]), SECOND < vec4(left)));
+fn load_b(start: u32, row: u32, column: u32, length: u32) -> vec4<f32> {
+    let first = start + row * length;
+    return vec4(one_b(first, column, length), one_b(first, column + 1u, length),
+        one_b(first, column + 2u, length), one_b(first, column + 3u, length));
+}
+fn one_b(first: u32, column: u32, length: u32) -> f32 {
+    return select(0.0, textureLoad(b, texel(first + min(column, length - 1u))).x, column < length);
 }
 // [/load_b]
 
 /*
-// [load_b wide]
-fn load_b(start: u32, row: u32, column: u32, length: u32) -> Eight {
-    let words = b[(start + row * length + column) / 8u];
-    return Eight(four(words.xy), four(words.zw));
+// [load_b by four]
+fn load_b(start: u32, row: u32, column: u32, length: u32) -> vec4<f32> {
+    return textureLoad(b, texel_of_four(start + row * length + min(column, length - 4u)));
 }
-// [/load_b wide]
+// [/load_b by four]
 // [load_b patches]
-fn load_b(start: u32, row: u32, column: u32, length: u32) -> Eight {
-    return Eight(
-        vec4(one_pixel(start, row, column, length), one_pixel(start, row, column + 1u, length),
-            one_pixel(start, row, column + 2u, length), one_pixel(start, row, column + 3u, length)),
-        vec4(one_pixel(start, row, column + 4u, length), one_pixel(start, row, column + 5u, length),
-            one_pixel(start, row, column + 6u, length), one_pixel(start, row, column + 7u, length)));
+fn load_b(start: u32, row: u32, column: u32, length: u32) -> vec4<f32> {
+    return vec4(one_pixel(start, row, column, length), one_pixel(start, row, column + 1u, length),
+        one_pixel(start, row, column + 2u, length), one_pixel(start, row, column + 3u, length));
 }
 fn one_pixel(start: u32, row: u32, column: u32, length: u32) -> f32 {
     let pixel = patch_at(row, min(column, length - 1u));
-    return select(0.0, b[start + pixel.at], pixel.inside && column < length);
+    return select(0.0, textureLoad(b, texel(start + pixel.at)).x, pixel.inside && column < length);
 }
 // [/load_b patches]
 // [load_b patches by four]
-fn load_b(start: u32, row: u32, column: u32, length: u32) -> Eight {
-    return Eight(four_pixels(start, row, column, length), four_pixels(start, row, column + 4u, length));
-}
-fn four_pixels(start: u32, row: u32, column: u32, length: u32) -> vec4<f32> {
+fn load_b(start: u32, row: u32, column: u32, length: u32) -> vec4<f32> {
     let pixel = patch_at(row, min(column, length - 4u));
-    let i = start + pixel.at;
-    return select(vec4(0.0), vec4(b[i], b[i + 1u], b[i + 2u], b[i + 3u]), pixel.inside && column < length);
+    return select(vec4(0.0), textureLoad(b, texel_of_four(start + pixel.at)), pixel.inside);
 }
 // [/load_b patches by four]
-// [load_b patches wide]
-fn load_b(start: u32, row: u32, column: u32, length: u32) -> Eight {
-    return Eight(four_pixels(start, row, column, length), four_pixels(start, row, column + 4u, length));
-}
-fn four_pixels(start: u32, row: u32, column: u32, length: u32) -> vec4<f32> {
-    let pixel = patch_at(row, min(column, length - 4u));
-    return select(vec4(0.0), four(b[(start + pixel.at) / 4u]), pixel.inside && column < length);
-}
-// [/load_b patches wide]
-// [wide]
-fn four(words: vec2<u64>) -> vec4<f32> {
-    return bitcast<vec4<f32>>(vec4(u32(words.x), u32(words.x >> 32u), u32(words.y), u32(words.y >> 32u)));
-}
-// [/wide]
 */
 
-fn transposed(x: Block) -> Block {
-    let p = transpose(mat4x4(x[0][0], x[1][0], x[2][0], x[3][0]));
-    let q = transpose(mat4x4(x[4][0], x[5][0], x[6][0], x[7][0]));
-    let r = transpose(mat4x4(x[0][1], x[1][1], x[2][1], x[3][1]));
-    let s = transpose(mat4x4(x[4][1], x[5][1], x[6][1], x[7][1]));
-    return Block(
-        Eight(p[0], q[0]), Eight(p[1], q[1]), Eight(p[2], q[2]), Eight(p[3], q[3]),
-        Eight(r[0], s[0]), Eight(r[1], s[1]), Eight(r[2], s[2]), Eight(r[3], s[3]));
-}
-
-// The lane's share of op(A)[row .. row + 8, k .. k + 8]: row `lane`, all eight k; or if TA, where
-// neighbours are rows, all eight rows of k + `lane`.
-fn share_of_a(start: u32, row: u32, k: u32, lane: u32) -> Eight {
-    let depth = params.size.z;
+// The lane's share of op(A)[row .. row + 8, k .. k + 4]: row `lane`, all four k; or if TA, where neighbours are
+// rows, k + `lane` % 4 of the upper or the lower four rows.
+fn share_of_a(start: u32, row: u32, k: u32, lane: u32) -> vec4<f32> {
     if !TA {
-        return load_a(start, min(row + lane, params.size.x - 1u), k, depth);
+        return load_a(start, min(row + lane, size.x - 1u), k, size.z);
     }
-    let stored_m = params.size.x - u32(ONES_M);
-    let at = min(row, stored_m - 1u);
-    var x = load_a(start, min(k + lane, depth - 1u), at, stored_m);
+    let stored_m = size.x - u32(ONES_M);
+    let first = row + lane / 4u * 4u;
+    let own_k = k + lane % 4u;
+    var x = load_a(start, min(own_k, size.z - 1u), first, stored_m);
     if ONES_M {
-        x[0] = select(x[0], vec4(1.0), row + FIRST == vec4(stored_m));
-        x[1] = select(x[1], vec4(1.0), row + SECOND == vec4(stored_m));
+        x = select(x, vec4(1.0), first + FOUR == vec4(stored_m));
     }
-    return within(x, k + lane < depth);
+    return select(vec4(0.0), x, own_k < size.z);
 }
 
-fn within(x: Eight, inside: bool) -> Eight {
-    return Eight(select(vec4(0.0), x[0], inside), select(vec4(0.0), x[1], inside));
-}
-
-// op(B)[k .. k + 8, col .. col + 8]: a row for each k.
-fn block_of_b(start: u32, k: u32, col: u32) -> Block {
-    let n = params.size.y;
-    let depth = params.size.z;
+// op(B)[k .. k + 4, col .. col + 8].
+fn block_of_b(start: u32, k: u32, col: u32) -> Deep {
     if TB {
-        let i = min(col + FIRST, vec4(n - 1u));
-        let j = min(col + SECOND, vec4(n - 1u));
-        return transposed(Block(
-            load_b(start, i.x, k, depth), load_b(start, i.y, k, depth),
-            load_b(start, i.z, k, depth), load_b(start, i.w, k, depth),
-            load_b(start, j.x, k, depth), load_b(start, j.y, k, depth),
-            load_b(start, j.z, k, depth), load_b(start, j.w, k, depth)));
+        let p = transpose(mat4x4(column_of_b(start, k, col), column_of_b(start, k, col + 1u),
+            column_of_b(start, k, col + 2u), column_of_b(start, k, col + 3u)));
+        let q = transpose(mat4x4(column_of_b(start, k, col + 4u), column_of_b(start, k, col + 5u),
+            column_of_b(start, k, col + 6u), column_of_b(start, k, col + 7u)));
+        return Deep(Eight(p[0], q[0]), Eight(p[1], q[1]), Eight(p[2], q[2]), Eight(p[3], q[3]));
     }
-    let first = min(col, n - 1u);
-    let i = min(k + FIRST, vec4(depth - 1u));
-    let j = min(k + SECOND, vec4(depth - 1u));
-    return Block(
-        load_b(start, i.x, first, n),
-        within(load_b(start, i.y, first, n), k + 1u < depth),
-        within(load_b(start, i.z, first, n), k + 2u < depth),
-        within(load_b(start, i.w, first, n), k + 3u < depth),
-        within(load_b(start, j.x, first, n), k + 4u < depth),
-        within(load_b(start, j.y, first, n), k + 5u < depth),
-        within(load_b(start, j.z, first, n), k + 6u < depth),
-        within(load_b(start, j.w, first, n), k + 7u < depth));
+    return Deep(row_of_b(start, k, col), row_of_b(start, k + 1u, col),
+        row_of_b(start, k + 2u, col), row_of_b(start, k + 3u, col));
+}
+
+fn column_of_b(start: u32, k: u32, col: u32) -> vec4<f32> {
+    return load_b(start, min(col, size.y - 1u), k, size.z);
+}
+
+fn row_of_b(start: u32, k: u32, col: u32) -> Eight {
+    let row = min(k, size.z - 1u);
+    let inside = k < size.z;
+    return Eight(select(vec4(0.0), load_b(start, row, col, size.y), inside),
+        select(vec4(0.0), load_b(start, row, col + 4u, size.y), inside));
 }
 
 // What eight rows' sums begin with: the bias, or nothing.
 fn bias(start: u32, col: u32) -> Block {
-    var c = ZERO;
+    var c = Eight(vec4(0.0), vec4(0.0));
     if ONES_K {
-        let first = min(col, params.size.y - 1u);
-        c = load_b(start, params.size.z, first, params.size.y);
+        c = Eight(load_b(start, size.z, col, size.y), load_b(start, size.z, col + 4u, size.y));
     }
     return Block(c, c, c, c, c, c, c, c);
 }
 
 // Adds the product of eight rows of A, of which `share` is this lane's, and the block `y` of B.
-fn multiply(sums: Block, share: Eight, y: Block) -> Block {
-    var x = Block(
-        Eight(subgroupBroadcast(share[0], 0u), subgroupBroadcast(share[1], 0u)),
-        Eight(subgroupBroadcast(share[0], 1u), subgroupBroadcast(share[1], 1u)),
-        Eight(subgroupBroadcast(share[0], 2u), subgroupBroadcast(share[1], 2u)),
-        Eight(subgroupBroadcast(share[0], 3u), subgroupBroadcast(share[1], 3u)),
-        Eight(subgroupBroadcast(share[0], 4u), subgroupBroadcast(share[1], 4u)),
-        Eight(subgroupBroadcast(share[0], 5u), subgroupBroadcast(share[1], 5u)),
-        Eight(subgroupBroadcast(share[0], 6u), subgroupBroadcast(share[1], 6u)),
-        Eight(subgroupBroadcast(share[0], 7u), subgroupBroadcast(share[1], 7u)));
-    // A row of A, of its eight k. Transposing only renames registers.
+fn multiply(sums: Block, share: vec4<f32>, y: Deep) -> Block {
+    let p = mat4x4(subgroupShuffle(share, 0u), subgroupShuffle(share, 1u),
+        subgroupShuffle(share, 2u), subgroupShuffle(share, 3u));
+    let q = mat4x4(subgroupShuffle(share, 4u), subgroupShuffle(share, 5u),
+        subgroupShuffle(share, 6u), subgroupShuffle(share, 7u));
+    // A row of A, of its four k. Transposing only renames registers.
+    var upper = p;
+    var lower = q;
     if TA {
-        x = transposed(x);
+        upper = transpose(p);
+        lower = transpose(q);
     }
     return Block(
-        add(sums[0], x[0], y), add(sums[1], x[1], y), add(sums[2], x[2], y), add(sums[3], x[3], y),
-        add(sums[4], x[4], y), add(sums[5], x[5], y), add(sums[6], x[6], y), add(sums[7], x[7], y));
+        add(sums[0], upper[0], y), add(sums[1], upper[1], y), add(sums[2], upper[2], y), add(sums[3], upper[3], y),
+        add(sums[4], lower[0], y), add(sums[5], lower[1], y), add(sums[6], lower[2], y), add(sums[7], lower[3], y));
 }
 
 // In rising k.
-fn add(sum: Eight, x: Eight, y: Block) -> Eight {
-    let upper = sum + x[0].x * y[0] + x[0].y * y[1] + x[0].z * y[2] + x[0].w * y[3];
-    return upper + x[1].x * y[4] + x[1].y * y[5] + x[1].z * y[6] + x[1].w * y[7];
+fn add(sum: Eight, x: vec4<f32>, y: Deep) -> Eight {
+    return sum + x.x * y[0] + x.y * y[1] + x.z * y[2] + x.w * y[3];
 }
 
 // The ends of the loops are not constants, or the driver would unroll them, with 64 copies of the epilogue.
 fn store(row: u32, col: u32, run: u32, sums: Block) {
     let start = base(0u, run);
     var rows = sums;
-    for (var r = row; r < min(row + 8u, params.size.x); r += 1u) {
-        for (var c = col; c < min(col + 8u, params.size.y); c += 1u) {
-            let i = select(r * params.size.y + c, c * params.size.x + r, TC);
+    for (var r = row; r < min(row + 8u, size.x); r += 1u) {
+        for (var c = col; c < min(col + 8u, size.y); c += 1u) {
+            let i = select(r * size.y + c, c * size.x + r, TC);
             out[start + i] = epilogue(rows[r - row][(c - col) / 4u][c % 4u], i, run);
         }
     }
 }
 
-// 24 rows of the lane's part of C.
-struct Rows {
-    top: Block,
-    middle: Block,
-    bottom: Block,
-}
-
-fn first_rows(start: u32, col: u32) -> Rows {
-    let c = bias(start, col);
-    return Rows(c, c, c);
-}
-
-fn multiply_rows(sums: Rows, start: u32, row: u32, k: u32, lane: u32, y: Block) -> Rows {
-    return Rows(
-        multiply(sums.top, share_of_a(start, row, k, lane), y),
-        multiply(sums.middle, share_of_a(start, row + 8u, k, lane), y),
-        multiply(sums.bottom, share_of_a(start, row + 16u, k, lane), y));
-}
-
-fn store_rows(row: u32, col: u32, run: u32, sums: Rows) {
-    store(row, col, run, sums.top);
-    store(row + 8u, col, run, sums.middle);
-    store(row + 16u, col, run, sums.bottom);
-}
-
+// 24 rows.
 @compute @workgroup_size(SUBGROUP)
 fn main(@builtin(workgroup_id) tile: vec3<u32>, @builtin(subgroup_invocation_id) lane: u32) {
+    read_size(lane);
     let run = tile.z;
     let row = tile.y * TILE_M;
     let col = tile.x * TILE_N + lane * 8u;
     let from_a = base(1u, run);
     let from_b = base(2u, run);
-    var sums = first_rows(from_b, col);
-    for (var k = 0u; k < params.size.z; k += 8u) {
-        sums = multiply_rows(sums, from_a, row, k, lane, block_of_b(from_b, k, col));
+    var top = bias(from_b, col);
+    var middle = top;
+    var bottom = top;
+    for (var k = 0u; k < size.z; k += 4u) {
+        let y = block_of_b(from_b, k, col);
+        top = multiply(top, share_of_a(from_a, row, k, lane), y);
+        middle = multiply(middle, share_of_a(from_a, row + 8u, k, lane), y);
+        bottom = multiply(bottom, share_of_a(from_a, row + 16u, k, lane), y);
     }
-    store_rows(row, col, run, sums);
+    store(row, col, run, top);
+    store(row + 8u, col, run, middle);
+    store(row + 16u, col, run, bottom);
 }
 
-// Four times as tall: what is loaded of B serves four times as many rows.
+// A row: a lane loads four of every 32 k.
 @compute @workgroup_size(SUBGROUP)
-fn tall(@builtin(workgroup_id) tile: vec3<u32>, @builtin(subgroup_invocation_id) lane: u32) {
+fn single(@builtin(workgroup_id) tile: vec3<u32>, @builtin(subgroup_invocation_id) lane: u32) {
+    read_size(lane);
     let run = tile.z;
-    let row = tile.y * TALL_M;
     let col = tile.x * TILE_N + lane * 8u;
     let from_a = base(1u, run);
     let from_b = base(2u, run);
-    var s0 = first_rows(from_b, col);
-    var s1 = s0;
-    var s2 = s0;
-    var s3 = s0;
-    for (var k = 0u; k < params.size.z; k += 8u) {
-        let y = block_of_b(from_b, k, col);
-        s0 = multiply_rows(s0, from_a, row, k, lane, y);
-        s1 = multiply_rows(s1, from_a, row + TILE_M, k, lane, y);
-        s2 = multiply_rows(s2, from_a, row + 2u * TILE_M, k, lane, y);
-        s3 = multiply_rows(s3, from_a, row + 3u * TILE_M, k, lane, y);
+    let start = bias(from_b, col);
+    var sum = start[0];
+    for (var k = 0u; k < size.z; k += 32u) {
+        let share = load_a(from_a, 0u, k + lane * 4u, size.z);
+        for (var l = 0u; l < min(8u, (size.z - k + 3u) / 4u); l += 1u) {
+            sum = add(sum, subgroupShuffle(share, l), block_of_b(from_b, k + l * 4u, col));
+        }
     }
-    store_rows(row, col, run, s0);
-    store_rows(row + TILE_M, col, run, s1);
-    store_rows(row + 2u * TILE_M, col, run, s2);
-    store_rows(row + 3u * TILE_M, col, run, s3);
+    store(0u, col, run, Block(sum, sum, sum, sum, sum, sum, sum, sum));
+}
+
+// Eight rows: for products that have no more.
+@compute @workgroup_size(SUBGROUP)
+fn low(@builtin(workgroup_id) tile: vec3<u32>, @builtin(subgroup_invocation_id) lane: u32) {
+    read_size(lane);
+    let run = tile.z;
+    let row = tile.y * LOW_M;
+    let col = tile.x * TILE_N + lane * 8u;
+    let from_a = base(1u, run);
+    let from_b = base(2u, run);
+    var sums = bias(from_b, col);
+    for (var k = 0u; k < size.z; k += 4u) {
+        sums = multiply(sums, share_of_a(from_a, row, k, lane), block_of_b(from_b, k, col));
+    }
+    store(row, col, run, sums);
 }

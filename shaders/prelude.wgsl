@@ -1,17 +1,13 @@
-// prelude: stands before every kernel. Says which step of a program this is and where operands lie.
+// prelude: stands before every kernel. Says where operands lie.
 //
-// A view is where an operand begins, in elements (images: in words of four bytes), and how that moves
-// with the run and with the step. Composed by kernels/src/gpu.rs.
+// A view is where an operand begins at this step, in elements (images: in words of four bytes), and how that
+// moves with the run. What moves with the step is written by advance.wgsl. Composed by kernels/src/gpu.rs.
 
 struct View {
     offset: u32,
     run_stride: u32,   // 0: the same for all runs
-    step_stride: u32,  // 0: the same at every step
-    every: u32,        // steps that see the same row
-    period: u32,       // rows before the first one comes again
     pad0: u32,
     pad1: u32,
-    pad2: u32,
 }
 
 struct Params {
@@ -20,10 +16,17 @@ struct Params {
     views: array<View, 12>,  // 0: the output; then the kernel's inputs; then the epilogue's
 }
 
-@group(0) @binding(0) var<storage, read> step: array<u32>;
 @group(0) @binding(1) var<uniform> params: Params;
 
 fn base(view: u32, run: u32) -> u32 {
     let v = params.views[view];
-    return v.offset + run * v.run_stride + step[0] / v.every % v.period * v.step_stride;
+    return v.offset + run * v.run_stride;
+}
+
+// Where a mirror (see kernels/src/mirror.rs) keeps number `i` of its buffer, one a texel, or four.
+fn texel(i: u32) -> vec2<u32> {
+    return vec2(i % 4096u, i / 4096u);
+}
+fn texel_of_four(i: u32) -> vec2<u32> {
+    return vec2(i % 4096u / 4u, i / 4096u);
 }

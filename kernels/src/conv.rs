@@ -194,8 +194,8 @@ impl Conv {
     }
 
     /// The shader that computes it in one of the ways of a product.
-    pub fn shader_in(&self, variant: Variant, adapter: &Traits, inputs: &[View]) -> Shader {
-        matmul_shader::shader(&self.product(), Some(&self.patches()), variant, adapter, inputs)
+    pub fn shader_in(&self, variant: Variant, inputs: &[View]) -> Shader {
+        matmul_shader::shader(&self.product(), Some(&self.patches()), variant, inputs)
     }
 }
 
@@ -235,7 +235,7 @@ impl Describe for Conv {
         Cost { flops: 2.0 * places * patch * filters, bytes: 4.0 * elements as f64 }
     }
     fn shader(&self, adapter: &Traits, inputs: &[View]) -> Shader {
-        self.shader_in(Variant::for_adapter(adapter), adapter, inputs)
+        self.shader_in(Variant::for_adapter(adapter), inputs)
     }
 }
 

@@ -165,24 +165,25 @@ impl Epilogue {
     }
 
     /// The WGSL of this expression: bindings from `first_binding` on (views from `first_view`), and
-    /// `fn epilogue(value, i, run)`. An extra listed in `in_place` is the output itself.
-    pub fn wgsl(&self, first_binding: usize, first_view: usize, in_place: &[bool]) -> String {
+    /// `fn epilogue(value, i, run)`. An extra listed in `in_place` is the output itself; other numbers are read from
+    /// mirrors of their buffers if `mirrored`.
+    pub fn wgsl(&self, first_binding: usize, first_view: usize, in_place: &[bool], mirrored: bool) -> String {
         let mut text = String::new();
         for (e, access) in self.extras.iter().enumerate() {
             if !in_place[e] {
-                let kind = if matches!(access, Access::OneHot { .. }) { "u32" } else { "f32" };
-                let _ = writeln!(
-                    text,
-                    "@group(0) @binding({}) var<storage, read> extra{e}: array<{kind}>;",
-                    first_binding + e
-                );
+                let declared = match access {
+                    Access::OneHot { .. } => format!("var<storage, read> extra{e}: array<u32>"),
+                    _ if mirrored => format!("var extra{e}: texture_storage_2d<r32float, read>"),
+                    _ => format!("var<storage, read> extra{e}: array<f32>"),
+                };
+                let _ = writeln!(text, "@group(0) @binding({}) {declared};", first_binding + e);
             }
         }
         text.push_str("fn epilogue(value: f32, i: u32, run: u32) -> f32 {\n");
         for (n, instruction) in self.instructions.iter().enumerate() {
             let right = match *instruction {
                 Instruction::Value => "value".to_string(),
-                Instruction::Extra(e) => self.load(e, first_view + e, in_place[e]),
+                Instruction::Extra(e) => self.load(e, first_view + e, in_place[e], mirrored),
                 // `{:?}` prints the shortest digits that give the number back, always with a point or exponent.
                 Instruction::Constant(c) => format!("f32({:?})", c as f32),
                 Instruction::Unary(op, x) => op.wgsl(&format!("x{x}")),
@@ -195,21 +196,24 @@ impl Epilogue {
         text
     }
 
-    fn load(&self, e: usize, view: usize, in_place: bool) -> String {
+    fn load(&self, e: usize, view: usize, in_place: bool, mirrored: bool) -> String {
         if in_place {
             return "out[base(0u, run) + i]".into();
         }
+        let number = |at: String| match mirrored {
+            true => format!("textureLoad(extra{e}, texel(base({view}u, run) + {at})).x"),
+            false => format!("extra{e}[base({view}u, run) + {at}]"),
+        };
         match self.extras[e] {
-            Access::Full => format!("extra{e}[base({view}u, run) + i]"),
-            Access::Spread { mid, inner: 1 } => format!("extra{e}[base({view}u, run) + i / {mid}u]"),
-            Access::Spread { mid, inner } => {
-                format!("extra{e}[base({view}u, run) + i / {}u * {inner}u + i % {inner}u]", mid * inner)
-            }
+            Access::Full => number("i".into()),
+            Access::Spread { mid, inner: 1 } => number(format!("i / {mid}u")),
+            Access::Spread { mid, inner } => number(format!("i / {}u * {inner}u + i % {inner}u", mid * inner)),
             // The address of a zero is clamped into the input, which a select reads all the same.
-            Access::Place { offset, length } => format!(
-                "select(0.0, extra{e}[base({view}u, run) + clamp(i, {offset}u, {last}u) - {offset}u], i >= {offset}u && i <= {last}u)",
-                last = offset + length - 1
-            ),
+            Access::Place { offset, length } => {
+                let last = offset + length - 1;
+                let at = number(format!("clamp(i, {offset}u, {last}u) - {offset}u"));
+                format!("select(0.0, {at}, i >= {offset}u && i <= {last}u)")
+            }
             Access::OneHot { classes } => {
                 format!("select(0.0, 1.0, extra{e}[base({view}u, run) + i / {classes}u] == i % {classes}u)")
             }

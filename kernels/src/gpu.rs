@@ -7,6 +7,7 @@ mod timed;
 
 use crate::device::{AdapterSummary, DeviceError};
 use crate::launch::{BufferId, Launch, View};
+use crate::mirror::{self, Mirrors};
 use crate::store::{BufferInfo, Kind, Store};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -69,7 +70,7 @@ struct Pipeline {
     pipeline: wgpu::ComputePipeline,
     layout: wgpu::BindGroupLayout,
     /// Bindings that the shader declares.
-    bindings: Vec<u32>,
+    bindings: Vec<wgpu::BindGroupLayoutEntry>,
 }
 
 fn adapters() -> Vec<wgpu::Adapter> {
@@ -128,6 +129,16 @@ pub(crate) fn summaries() -> Vec<AdapterSummary> {
         }
     };
     adapters().iter().enumerate().map(summary).collect()
+}
+
+impl Pipeline {
+    /// Bindings that are textures, and their formats.
+    fn mirrored(&self) -> impl Iterator<Item = (u32, wgpu::TextureFormat)> {
+        self.bindings.iter().filter_map(|e| match e.ty {
+            wgpu::BindingType::StorageTexture { format, .. } => Some((e.binding, format)),
+            _ => None,
+        })
+    }
 }
 
 impl Gpu {
@@ -194,7 +205,24 @@ impl Gpu {
 
     fn storage(&self, label: &str, words: usize) -> wgpu::Buffer {
         use wgpu::BufferUsages as Use;
+        let words = if self.traits.software { words.next_multiple_of(mirror::ROW) } else { words };
         self.buffer(label, words as u64 * 4, Use::STORAGE | Use::COPY_DST | Use::COPY_SRC)
+    }
+
+    /// A texture of `rows` rows of `row` numbers, for shaders to read.
+    pub(crate) fn texture(&self, format: wgpu::TextureFormat, rows: usize, row: usize) -> wgpu::Texture {
+        self.counters.buffers.fetch_add(1, Relaxed);
+        let numbers = format.components() as usize;
+        self.device.create_texture(&wgpu::TextureDescriptor {
+            label: Some("mirror"),
+            size: wgpu::Extent3d { width: (row / numbers) as u32, height: rows as u32, depth_or_array_layers: 1 },
+            mip_level_count: 1,
+            sample_count: 1,
+            dimension: wgpu::TextureDimension::D2,
+            format,
+            usage: wgpu::TextureUsages::COPY_DST | wgpu::TextureUsages::STORAGE_BINDING,
+            view_formats: &[],
+        })
     }
 
     /// The pipeline for a complete WGSL text, compiled at its first use.
@@ -237,7 +265,7 @@ impl Gpu {
             compilation_options: wgpu::PipelineCompilationOptions { constants, ..Default::default() },
             cache: None,
         });
-        Pipeline { pipeline, layout, bindings: entries.iter().map(|e| e.binding).collect() }
+        Pipeline { pipeline, layout, bindings: entries }
     }
 }
 
@@ -246,21 +274,39 @@ fn reflect(name: &str, source: &str) -> Vec<wgpu::BindGroupLayoutEntry> {
     let module =
         naga::front::wgsl::parse_str(source).unwrap_or_else(|e| panic!("{name}: {}", e.emit_to_string(source)));
     let entry = |(_, variable): (_, &naga::GlobalVariable)| {
-        let ty = match variable.space {
-            naga::AddressSpace::Uniform => wgpu::BufferBindingType::Uniform,
-            naga::AddressSpace::Storage { access } => {
-                wgpu::BufferBindingType::Storage { read_only: !access.contains(naga::StorageAccess::STORE) }
+        let buffer = |ty| wgpu::BindingType::Buffer { ty, has_dynamic_offset: false, min_binding_size: None };
+        let ty = match (variable.space, &module.types[variable.ty].inner) {
+            (naga::AddressSpace::Uniform, _) => buffer(wgpu::BufferBindingType::Uniform),
+            (naga::AddressSpace::Storage { access }, _) => {
+                buffer(wgpu::BufferBindingType::Storage { read_only: !access.contains(naga::StorageAccess::STORE) })
             }
+            (
+                naga::AddressSpace::Handle,
+                naga::TypeInner::Image { class: naga::ImageClass::Storage { format, .. }, .. },
+            ) => wgpu::BindingType::StorageTexture {
+                access: wgpu::StorageTextureAccess::ReadOnly,
+                format: texture_format(*format),
+                view_dimension: wgpu::TextureViewDimension::D2,
+            },
             _ => return None,
         };
         Some(wgpu::BindGroupLayoutEntry {
             binding: variable.binding.as_ref()?.binding,
             visibility: wgpu::ShaderStages::COMPUTE,
-            ty: wgpu::BindingType::Buffer { ty, has_dynamic_offset: false, min_binding_size: None },
+            ty,
             count: None,
         })
     };
     module.global_variables.iter().filter_map(entry).collect()
+}
+
+/// The formats that a mirror can have: a number, or four, to a texel.
+fn texture_format(format: naga::StorageFormat) -> wgpu::TextureFormat {
+    match format {
+        naga::StorageFormat::R32Float => wgpu::TextureFormat::R32Float,
+        naga::StorageFormat::Rgba32Float => wgpu::TextureFormat::Rgba32Float,
+        _ => panic!("no mirror has the format {format:?}"),
+    }
 }
 
 /// A store's buffers on a GPU: run after run, each run's part on a boundary of 64 elements.
@@ -316,13 +362,19 @@ impl GpuMemory {
 pub(crate) struct GpuProgram {
     gpu: Arc<Gpu>,
     step: wgpu::Buffer,
+    params: wgpu::Buffer,
+    moving: Vec<Moving>,
     launches: Vec<Ready>,
+    mirrors: Mirrors,
 }
 
 struct Ready {
     pipeline: Arc<Pipeline>,
     group: wgpu::BindGroup,
     grid: [u32; 3],
+    /// Mirrors that it reads.
+    mirrors: Vec<usize>,
+    output: Option<BufferId>,
 }
 
 impl Ready {
@@ -336,8 +388,11 @@ impl Ready {
 
 /// Most views that a launch can have, as `Params.views` in shaders/prelude.wgsl has places.
 const VIEWS: usize = 12;
-/// Words of a launch's slot in the uniform buffer: 8 sizes and 12 views of 8, rounded up to 512 bytes.
-const SLOT: usize = 128;
+/// Words of a launch's slot in the uniform buffer: 8 sizes and 12 views of 4, rounded up to 256 bytes.
+const SLOT: usize = 64;
+/// Where a slot's views begin, and the words of one.
+const FIRST_VIEW: usize = 8;
+const VIEW: usize = 4;
 /// Launches in one submission: enough to hide its cost, few enough to let the device start early.
 const LAUNCHES_A_SUBMISSION: usize = 4096;
 
@@ -349,7 +404,7 @@ impl GpuProgram {
         launches: &[Launch],
         temporaries: &[usize],
     ) -> GpuProgram {
-        let step = gpu.storage("step", 1);
+        let step = gpu.storage("step", 2);
         let temporaries: Vec<(wgpu::Buffer, usize)> = temporaries
             .iter()
             .map(|&elements| (gpu.storage("temporary", run_stride(elements) * store.runs()), run_stride(elements)))
@@ -360,13 +415,19 @@ impl GpuProgram {
         };
         let mut slots = vec![0_u32; SLOT * launches.len().max(1)];
         use wgpu::BufferUsages as Use;
-        let params = gpu.buffer("params", slots.len() as u64 * 4, Use::UNIFORM | Use::COPY_DST);
+        let params = gpu.buffer("params", slots.len() as u64 * 4, Use::UNIFORM | Use::STORAGE | Use::COPY_DST);
         let mut ready = Vec::new();
+        let mut moving = Vec::new();
+        let mut mirrors = Mirrors::default();
         for (n, launch) in launches.iter().enumerate() {
             let kernel = launch.kernel.describe();
             let shader = kernel.shader(&gpu.traits, &launch.inputs);
-            let pipeline =
-                gpu.pipeline(kernel.name(), &compose(launch, &shader.source), shader.entry, &shader.constants);
+            let pipeline = gpu.pipeline(
+                kernel.name(),
+                &compose(&gpu.traits, launch, &shader.source),
+                shader.entry,
+                &shader.constants,
+            );
             let views = std::iter::once(&launch.output).chain(&launch.inputs);
             let slot = &mut slots[n * SLOT..(n + 1) * SLOT];
             slot[..shader.size.len()].copy_from_slice(&shader.size);
@@ -376,23 +437,34 @@ impl GpuProgram {
                 kernel.name(),
                 launch.inputs.len()
             );
-            for (view, words) in views.clone().zip(slot[8..].chunks_exact_mut(8)) {
+            for (v, (view, words)) in views.clone().zip(slot[FIRST_VIEW..].chunks_exact_mut(VIEW)).enumerate() {
                 let (_, stride, kind) = place(view.buffer);
-                words[..5].copy_from_slice(&view_words(view, stride, kind));
+                let place = Place::new(view, stride, kind);
+                words[..2].copy_from_slice(&[place.offset, place.run_stride]);
+                let word = u32::try_from(n * SLOT + FIRST_VIEW + v * VIEW).expect("a program has few launches");
+                moving.extend(place.step_stride.gt(&0).then_some(Moving { word, place }));
             }
+            let operand = |binding: u32| views.clone().nth(binding as usize - 2).expect("a binding a view").buffer;
+            let mirrored: Vec<(u32, usize)> = pipeline
+                .mirrored()
+                .map(|(b, format)| (b, mirrors.of(gpu, operand(b), format, place(operand(b)).0)))
+                .collect();
+            let textures: Vec<_> = mirrored.iter().map(|&(_, mirror)| mirrors.view(mirror)).collect();
             let resource = |binding: u32| match binding {
-                0 => step.as_entire_binding(),
                 1 => wgpu::BindingResource::Buffer(wgpu::BufferBinding {
                     buffer: &params,
                     offset: (n * SLOT * 4) as u64,
                     size: std::num::NonZero::new(SLOT as u64 * 4),
                 }),
-                b => place(views.clone().nth(b as usize - 2).expect("a binding a view").buffer).0.as_entire_binding(),
+                b => match mirrored.iter().position(|m| m.0 == b) {
+                    Some(m) => wgpu::BindingResource::TextureView(&textures[m]),
+                    None => place(operand(b)).0.as_entire_binding(),
+                },
             };
             let entries: Vec<_> = pipeline
                 .bindings
                 .iter()
-                .map(|&binding| wgpu::BindGroupEntry { binding, resource: resource(binding) })
+                .map(|e| wgpu::BindGroupEntry { binding: e.binding, resource: resource(e.binding) })
                 .collect();
             let group = gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
                 label: Some(kernel.name()),
@@ -400,33 +472,62 @@ impl GpuProgram {
                 entries: &entries,
             });
             let [x, y] = shader.groups;
-            ready.push(Ready { pipeline, group, grid: [x, y, store.runs() as u32] });
+            let read = mirrored.into_iter().map(|(_, mirror)| mirror).collect();
+            let output = Some(launch.output.buffer);
+            ready.push(Ready { pipeline, group, grid: [x, y, store.runs() as u32], mirrors: read, output });
         }
         gpu.queue.write_buffer(&params, 0, bytemuck::cast_slice(&slots));
-        ready.push(Self::advance(gpu, &step));
-        GpuProgram { gpu: gpu.clone(), step, launches: ready }
+        ready.push(Self::advance(gpu, [&step, &params], &moving));
+        GpuProgram { gpu: gpu.clone(), step, params, moving, launches: ready, mirrors }
     }
 
-    /// The launch that counts the step.
-    fn advance(gpu: &Gpu, step: &wgpu::Buffer) -> Ready {
+    /// The launch that counts the step, and says where `moving` operands lie.
+    fn advance(gpu: &Gpu, [step, params]: [&wgpu::Buffer; 2], moving: &[Moving]) -> Ready {
         let pipeline = gpu.pipeline("advance", include_str!("../../shaders/advance.wgsl"), "main", &[]);
-        let entries = [wgpu::BindGroupEntry { binding: 0, resource: step.as_entire_binding() }];
+        let words: Vec<u32> = moving.iter().flat_map(Moving::words).collect();
+        let list = gpu.storage("moving", words.len().max(MOVING));
+        gpu.queue.write_buffer(&list, 0, bytemuck::cast_slice(&words));
+        gpu.queue.write_buffer(step, 4, bytemuck::bytes_of(&(moving.len() as u32)));
+        let entries: Vec<_> = [step, params, &list]
+            .into_iter()
+            .zip(0..)
+            .map(|(buffer, binding)| wgpu::BindGroupEntry { binding, resource: buffer.as_entire_binding() })
+            .collect();
         let descriptor =
             wgpu::BindGroupDescriptor { label: Some("advance"), layout: &pipeline.layout, entries: &entries };
         let group = gpu.device.create_bind_group(&descriptor);
-        Ready { pipeline, group, grid: [1, 1, 1] }
+        Ready { pipeline, group, grid: [1, 1, 1], mirrors: vec![], output: None }
+    }
+
+    /// Says which step is next, and where the operands that move lie then.
+    fn begin_at(&self, step: usize) {
+        let write = |buffer, word: u32, x: u32| {
+            self.gpu.queue.write_buffer(buffer, u64::from(word) * 4, bytemuck::bytes_of(&x));
+        };
+        write(&self.step, 0, step as u32);
+        self.moving.iter().for_each(|m| write(&self.params, m.word, m.place.at(step as u32)));
     }
 
     /// Hands all steps over; waits for none of them.
     pub(crate) fn run(&self, steps: Range<usize>) {
-        self.gpu.queue.write_buffer(&self.step, 0, bytemuck::bytes_of(&(steps.start as u32)));
+        self.begin_at(steps.start);
         let steps_a_submission = (LAUNCHES_A_SUBMISSION / self.launches.len()).max(1);
         let mut left = steps.len();
+        // The host may have written since the last replay.
+        let mut fresh = self.mirrors.none_fresh();
         while left > 0 {
             let now = left.min(steps_a_submission);
             let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
-            let mut pass = encoder.begin_compute_pass(&Default::default());
-            (0..now).flat_map(|_| &self.launches).for_each(|launch| launch.encode(&mut pass));
+            let mut pass = None;
+            for launch in (0..now).flat_map(|_| &self.launches) {
+                if self.mirrors.any_stale(&fresh, &launch.mirrors) {
+                    drop(pass.take());
+                    self.mirrors.refresh(&mut fresh, &launch.mirrors, &mut encoder);
+                }
+                let begin = || encoder.begin_compute_pass(&Default::default()).forget_lifetime();
+                launch.encode(pass.get_or_insert_with(begin));
+                launch.output.iter().for_each(|&id| self.mirrors.written(&mut fresh, id));
+            }
             drop(pass);
             self.gpu.counters.submissions.fetch_add(1, Relaxed);
             self.gpu.counters.launches.fetch_add((now * self.launches.len()) as u64, Relaxed);
@@ -436,17 +537,58 @@ impl GpuProgram {
     }
 }
 
-/// A view as shaders/prelude.wgsl lays it out.
-fn view_words(view: &View, run_stride: usize, kind: Kind) -> [u32; 5] {
-    let scale = if kind == Kind::Bytes { 4 } else { 1 };
-    assert!(view.offset.is_multiple_of(scale) && view.step.stride.is_multiple_of(scale), "images must begin at a word");
-    let words = [view.offset / scale, run_stride, view.step.stride / scale, view.step.every, view.step.period];
-    words.map(|w| u32::try_from(w).expect("a buffer has fewer than 2^32 elements"))
+/// A view in the words of a shader: see shaders/prelude.wgsl and shaders/advance.wgsl.
+struct Place {
+    offset: u32,
+    run_stride: u32,
+    step_stride: u32,
+    every: u32,
+    period: u32,
 }
 
+impl Place {
+    fn new(view: &View, run_stride: usize, kind: Kind) -> Place {
+        let scale = if kind == Kind::Bytes { 4 } else { 1 };
+        let whole = view.offset.is_multiple_of(scale) && view.step.stride.is_multiple_of(scale);
+        assert!(whole, "images must begin at a word");
+        let words = [view.offset / scale, run_stride, view.step.stride / scale, view.step.every, view.step.period];
+        let [offset, run_stride, step_stride, every, period] =
+            words.map(|w| u32::try_from(w).expect("a buffer has fewer than 2^32 elements"));
+        Place { offset, run_stride, step_stride, every, period }
+    }
+}
+
+impl Place {
+    /// Where it begins at a step, as shaders/advance.wgsl has it.
+    fn at(&self, step: u32) -> u32 {
+        self.offset + step / self.every % self.period * self.step_stride
+    }
+}
+
+/// An operand that moves with the step.
+struct Moving {
+    /// Which word of the parameters says where it begins.
+    word: u32,
+    place: Place,
+}
+
+/// Words of a [`Moving`].
+const MOVING: usize = 5;
+
+impl Moving {
+    fn words(&self) -> [u32; MOVING] {
+        let Place { offset, step_stride, every, period, .. } = self.place;
+        [self.word, offset, step_stride, every, period]
+    }
+}
+
+/// Elements from which on mirrors for an epilogue are worth their copies.
+const MIRRORED_EPILOGUE: usize = 4096;
+
 /// Prelude, kernel, epilogue: one WGSL text.
-pub(crate) fn compose(launch: &Launch, kernel: &str) -> String {
+pub(crate) fn compose(adapter: &Traits, launch: &Launch, kernel: &str) -> String {
     let own = launch.kernel.describe().inputs();
-    let epilogue = launch.epilogue.wgsl(3 + own, 1 + own, &launch.in_place());
+    let mirrored = adapter.software && launch.kernel.describe().elements() >= MIRRORED_EPILOGUE;
+    let epilogue = launch.epilogue.wgsl(3 + own, 1 + own, &launch.in_place(), mirrored);
     format!("{}\n{kernel}\n{epilogue}", include_str!("../../shaders/prelude.wgsl"))
 }

@@ -32,6 +32,7 @@ mod log_softmax;
 mod map;
 mod matmul;
 mod matmul_shader;
+mod mirror;
 mod normal;
 mod own;
 mod rescale;

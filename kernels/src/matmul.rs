@@ -125,14 +125,14 @@ impl Describe for MatMul {
         Cost { flops: 2.0 * m * n * k, bytes: a + 4.0 * (k * n + m * n) }
     }
     fn shader(&self, adapter: &Traits, inputs: &[View]) -> Shader {
-        Variant::for_adapter(adapter).shader(self, adapter, inputs)
+        Variant::for_adapter(adapter).shader(self, inputs)
     }
 }
 
 impl Variant {
     /// The shader that computes `product` in this way, of operands that lie where `inputs` says.
-    pub fn shader(self, product: &MatMul, adapter: &Traits, inputs: &[View]) -> Shader {
-        crate::matmul_shader::shader(product, None, self, adapter, inputs)
+    pub fn shader(self, product: &MatMul, inputs: &[View]) -> Shader {
+        crate::matmul_shader::shader(product, None, self, inputs)
     }
 }
 

@@ -1,6 +1,5 @@
 //! Which shader text computes a [`MatMul`], and how it is launched.
 
-use crate::gpu::Traits;
 use crate::launch::{Shader, View};
 use crate::matmul::{MatMul, Ones, Variant};
 
@@ -40,18 +39,14 @@ impl Patches {
 
 /// The shader of one variant, for operands that lie where `inputs` says; with `patches`, of a convolution, whose
 /// result is stored transposed.
-pub(crate) fn shader(
-    product: &MatMul,
-    patches: Option<&Patches>,
-    variant: Variant,
-    adapter: &Traits,
-    inputs: &[View],
-) -> Shader {
+pub(crate) fn shader(product: &MatMul, patches: Option<&Patches>, variant: Variant, inputs: &[View]) -> Shader {
     let text = variant.source();
-    // The tall shader takes five times as long to compile: it must have work.
-    let tall = variant == Variant::Subgroup && product.m > 2 * number(text, "TILE_M") && product.k >= 64;
-    let (entry, rows) = if tall { ("tall", "TALL_M") } else { ("main", "TILE_M") };
-    let groups = [product.n.div_ceil(number(text, "TILE_N")) as u32, product.m.div_ceil(number(text, rows)) as u32];
+    let (entry, rows) = match variant {
+        Variant::Subgroup if product.m == 1 && !product.ta => ("single", 1),
+        Variant::Subgroup if product.m <= number(text, "LOW_M") => ("low", number(text, "LOW_M")),
+        _ => ("main", number(text, "TILE_M")),
+    };
+    let groups = [product.n.div_ceil(number(text, "TILE_N")) as u32, product.m.div_ceil(rows) as u32];
     assert!(groups.iter().all(|&g| g <= 65_535), "{product:?} is too large for one launch: {groups:?} workgroups");
     let flag = |b: bool| f64::from(u8::from(b));
     let mut constants = vec![
@@ -63,53 +58,47 @@ pub(crate) fn shader(
     ];
     constants.extend(patches.map(Patches::constants).unwrap_or_default());
     let size = vec![product.m as u32, product.n as u32, product.k as u32, 0];
-    Shader { source: load(product, patches, variant, adapter, inputs).into(), entry, constants, size, groups }
+    Shader { source: load(product, patches, variant, inputs).into(), entry, constants, size, groups }
 }
 
 /// The variant's text with each operand loaded in the best way it can be.
-fn load(product: &MatMul, patches: Option<&Patches>, variant: Variant, adapter: &Traits, inputs: &[View]) -> String {
+fn load(product: &MatMul, patches: Option<&Patches>, variant: Variant, inputs: &[View]) -> String {
     let mut text = variant.source().to_string();
-    if product.bytes {
-        text = with_load(&text, 'a', "bytes", "u32");
-    }
-    let wide = variant == Variant::Subgroup && adapter.wide_integers;
-    let mut any_wide = false;
-    if let Some(patches) = patches {
-        let by_four = variant == Variant::Subgroup && patches.channels.is_multiple_of(4);
-        let wide = wide && by_four && [inputs[1].offset, inputs[1].step.stride].iter().all(|n| n.is_multiple_of(4));
-        any_wide |= wide;
-        text = match (wide, by_four) {
-            (true, _) => with_load(&text, 'b', "patches wide", "vec2<u64>"),
-            (false, true) => with_load(&text, 'b', "patches by four", "f32"),
-            (false, false) => with_load(&text, 'b', "patches", "f32"),
-        };
-        if !patches.forward {
-            text = with_load(&text, 'a', if by_four { "filters by four" } else { "filters" }, "f32");
-        }
-        text.push_str(include_str!("../../shaders/patches.wgsl"));
-    }
-    if !wide {
-        return text;
-    }
+    let four = variant == Variant::Subgroup;
     let stored_m = if product.ones == Ones::Row { product.m - 1 } else { product.m };
     let rows = [if product.ta { stored_m } else { product.k }, if product.tb { product.k } else { product.n }];
-    let elsewhere = [product.bytes || patches.is_some_and(|p| !p.forward), patches.is_some()];
-    for (i, operand) in ['a', 'b'].into_iter().enumerate() {
-        if !elsewhere[i] && is_wide(&inputs[i], rows[i]) {
-            text = with_load(&text, operand, "wide", "vec4<u64>");
-            any_wide = true;
-        }
-    }
-    if any_wide {
-        text.push_str(&block(variant.source(), "wide"));
+    let by_four = |operand: usize, row: usize| four && is_by_four(&inputs[operand], row);
+    text = match patches {
+        _ if product.bytes => with_load(&text, 'a', "bytes", "<storage, read> a: array<u32>"),
+        Some(patches) if !patches.forward => with_texels(&text, 'a', "filters", by_four(0, patches.channels)),
+        _ => with_texels(&text, 'a', "", by_four(0, rows[0])),
+    };
+    text = match patches {
+        Some(patches) => with_texels(&text, 'b', "patches", by_four(1, patches.channels)),
+        None => with_texels(&text, 'b', "", by_four(1, rows[1])),
+    };
+    if patches.is_some() {
+        text.push_str(include_str!("../../shaders/patches.wgsl"));
     }
     text
 }
 
-/// Whether an operand whose stored rows have `row` elements can be loaded eight elements at a time. (Runs
-/// lie a multiple of 64 elements apart.)
-fn is_wide(view: &View, row: usize) -> bool {
-    [view.offset, view.step.stride, row].iter().all(|n| n.is_multiple_of(8))
+/// Whether an operand whose stored rows (for images: pixels) have `row` elements can be loaded four at a time.
+/// (Runs lie a multiple of 64 elements apart.)
+fn is_by_four(view: &View, row: usize) -> bool {
+    [view.offset, view.step.stride, row].iter().all(|n| n.is_multiple_of(4))
+}
+
+/// The text with an operand loaded in a `way`, from a texture of four numbers a texel where it may be.
+fn with_texels(text: &str, operand: char, way: &str, by_four: bool) -> String {
+    match (way, by_four) {
+        ("", false) => text.to_string(),
+        (_, false) => with_load(text, operand, way, ""),
+        (_, true) => {
+            let way = format!("{way} by four");
+            with_load(text, operand, way.trim(), &format!(" {operand}: texture_storage_2d<rgba32float, read>"))
+        }
+    }
 }
 
 /// A number that the shader declares: it is the one place that says how large its tile is.
@@ -118,13 +107,19 @@ fn number(text: &str, name: &str) -> usize {
     declared.and_then(|t| t.parse().ok()).unwrap_or_else(|| panic!("the shader declares no {name}"))
 }
 
-/// The text with an operand loaded in another `way`, all of which it carries, from an array of `element`.
-fn with_load(text: &str, operand: char, way: &str, element: &str) -> String {
+/// The text with an operand loaded in another `way`, all of which it carries; and, unless this is empty, `declared`
+/// in another way.
+fn with_load(text: &str, operand: char, way: &str, declared: &str) -> String {
     let plain = block(text, &format!("load_{operand}"));
     let other = block(text, &format!("load_{operand} {way}"));
-    let declared = format!("var<storage, read> {operand}: array<f32>;");
-    assert!(text.contains(&declared), "the shader declares no {operand}");
-    text.replacen(&plain, &other, 1).replace(&declared, &declared.replace("f32", element))
+    let text = text.replacen(&plain, &other, 1);
+    if declared.is_empty() {
+        return text;
+    }
+    let binding = format!("@binding({}) var", if operand == 'a' { 3 } else { 4 });
+    let (before, after) = text.split_once(&binding).expect("the shader declares its operands");
+    let (_, after) = after.split_once(';').expect("a declaration ends");
+    format!("{before}{binding}{declared};{after}")
 }
 
 /// What stands between the marks of that name.

@@ -94,7 +94,7 @@ impl OwnKernel {
 const PRELUDE: &str = include_str!("../../shaders/prelude.wgsl");
 
 fn identity() -> String {
-    Epilogue::default().wgsl(0, 0, &[])
+    Epilogue::default().wgsl(0, 0, &[], false)
 }
 
 impl OwnText {

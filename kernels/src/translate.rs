@@ -141,7 +141,7 @@ impl Composed {
         capabilities.set(Capabilities::SHADER_INT64, adapter.wide_integers);
         Composed {
             name: kernel.name(),
-            source: compose(launch, &shader.source),
+            source: compose(adapter, launch, &shader.source),
             entry: shader.entry,
             constants: shader.constants,
             size: shader.size,

@@ -92,8 +92,8 @@ impl Describe for InVariant {
     fn cost(&self) -> Cost {
         self.0.cost()
     }
-    fn shader(&self, adapter: &Traits, inputs: &[View]) -> Shader {
-        self.0.shader_in(self.1, adapter, inputs)
+    fn shader(&self, _: &Traits, inputs: &[View]) -> Shader {
+        self.0.shader_in(self.1, inputs)
     }
 }
 

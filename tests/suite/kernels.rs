@@ -129,8 +129,8 @@ impl Describe for InVariant {
     fn cost(&self) -> Cost {
         self.0.cost()
     }
-    fn shader(&self, adapter: &Traits, inputs: &[View]) -> Shader {
-        self.1.shader(&self.0, adapter, inputs)
+    fn shader(&self, _: &Traits, inputs: &[View]) -> Shader {
+        self.1.shader(&self.0, inputs)
     }
 }
 

@@ -9,18 +9,18 @@ use std::sync::Arc;
 
 /// A product, or a convolution, which is one.
 pub(super) trait Product: Describe + Twin + 'static {
-    fn shader_in(&self, variant: Variant, adapter: &Traits, inputs: &[View]) -> Shader;
+    fn shader_in(&self, variant: Variant, inputs: &[View]) -> Shader;
 }
 
 impl Product for MatMul {
-    fn shader_in(&self, variant: Variant, adapter: &Traits, inputs: &[View]) -> Shader {
-        variant.shader(self, adapter, inputs)
+    fn shader_in(&self, variant: Variant, inputs: &[View]) -> Shader {
+        variant.shader(self, inputs)
     }
 }
 
 impl Product for Conv {
-    fn shader_in(&self, variant: Variant, adapter: &Traits, inputs: &[View]) -> Shader {
-        Conv::shader_in(self, variant, adapter, inputs)
+    fn shader_in(&self, variant: Variant, inputs: &[View]) -> Shader {
+        Conv::shader_in(self, variant, inputs)
     }
 }
 
@@ -52,8 +52,8 @@ impl<P: Product> Describe for InVariant<P> {
     fn shape(&self) -> String {
         self.0.shape()
     }
-    fn shader(&self, adapter: &Traits, inputs: &[View]) -> Shader {
-        self.0.shader_in(self.1, adapter, inputs)
+    fn shader(&self, _: &Traits, inputs: &[View]) -> Shader {
+        self.0.shader_in(self.1, inputs)
     }
 }
 

@@ -35,14 +35,17 @@ impl GpuProgram {
     /// Replays steps and waits for them.
     pub(crate) fn run_timed(&self, steps: Range<usize>, stopwatch: Stopwatch) -> Vec<Pass> {
         assert!(self.gpu.clocks().contains(&stopwatch.clock), "this adapter has no clock {:?}", stopwatch.clock);
-        self.gpu.queue.write_buffer(&self.step, 0, bytemuck::bytes_of(&(steps.start as u32)));
+        self.begin_at(steps.start);
         self.gpu.wait(); // What was handed over before is not timed.
         let slots: Vec<Slot> =
             steps.flat_map(|step| (0..self.launches.len()).map(move |launch| (step, launch))).collect();
         let passes = slots.chunks(LAUNCHES_A_PASS);
         match stopwatch.clock {
-            Clock::InsidePass => passes.map(|slots| self.one_pass(slots, stopwatch)).collect(),
-            Clock::PassBounds => passes.map(|slots| self.pass_each(slots, stopwatch)).collect(),
+            // Mirrors are copied between passes.
+            Clock::InsidePass if self.mirrors.is_empty() => {
+                passes.map(|slots| self.one_pass(slots, stopwatch)).collect()
+            }
+            Clock::InsidePass | Clock::PassBounds => passes.map(|slots| self.pass_each(slots, stopwatch)).collect(),
             Clock::Waits | Clock::Thread => passes.map(|slots| self.wait_each(slots, stopwatch)).collect(),
         }
     }
@@ -66,9 +69,12 @@ impl GpuProgram {
     fn pass_each(&self, slots: &[Slot], stopwatch: Stopwatch) -> Pass {
         let timestamps = Timestamps::new(&self.gpu, 2 * slots.len());
         let submitted = self.submit(slots.len(), stopwatch, |encoder| {
+            let mut fresh = self.mirrors.none_fresh();
             for (n, &(_, launch)) in slots.iter().enumerate() {
-                let mut pass = encoder.begin_compute_pass(&timestamps.around_pass(2 * n as u32));
-                self.launches[launch].encode(&mut pass);
+                let launch = &self.launches[launch];
+                self.mirrors.refresh(&mut fresh, &launch.mirrors, encoder);
+                launch.encode(&mut encoder.begin_compute_pass(&timestamps.around_pass(2 * n as u32)));
+                launch.output.iter().for_each(|&id| self.mirrors.written(&mut fresh, id));
             }
             timestamps.resolve(encoder);
         });
@@ -76,10 +82,13 @@ impl GpuProgram {
     }
 
     fn wait_each(&self, slots: &[Slot], stopwatch: Stopwatch) -> Pass {
+        let mut fresh = self.mirrors.none_fresh();
         let span = |&(step, launch): &Slot| {
             let start_ns = self.submit(1, stopwatch, |encoder| {
+                self.mirrors.refresh(&mut fresh, &self.launches[launch].mirrors, encoder);
                 self.launches[launch].encode(&mut encoder.begin_compute_pass(&Default::default()));
             });
+            self.launches[launch].output.iter().for_each(|&id| self.mirrors.written(&mut fresh, id));
             self.gpu.wait();
             Span { launch, step, run: None, start_ns, end_ns: stopwatch.elapsed_ns() }
         };
