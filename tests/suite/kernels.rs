@@ -162,7 +162,17 @@ fn every_variant_of_matmul_equals_oracle() {
 
 #[test]
 fn matmul_equals_oracle_on_ragged_shapes() {
-    for (m, n, k) in [(1, 1, 1), (20, 10, 256), (3, 65, 7), (20, 33, 784), (25, 64, 4), (70, 24, 136)] {
+    for (m, n, k) in [
+        (1, 1, 1),
+        (1, 70, 96),
+        (1, 33, 21),
+        (6, 64, 40),
+        (20, 10, 256),
+        (3, 65, 7),
+        (20, 33, 784),
+        (25, 64, 4),
+        (70, 72, 136),
+    ] {
         for (ta, tb, ones) in FORMS {
             if ones == Ones::Row && m == 1 {
                 continue; // a stored operand would be empty
@@ -177,7 +187,7 @@ fn matmul_equals_oracle_on_ragged_shapes() {
 
 #[test]
 fn matmul_reads_images_as_fractions_of_255() {
-    for (m, n, k, ones) in [(5, 10, 8, Ones::No), (30, 70, 784, Ones::Column)] {
+    for (m, n, k, ones) in [(5, 10, 8, Ones::No), (1, 70, 784, Ones::Column), (30, 140, 784, Ones::Column)] {
         let kernel = MatMul { m, n, k, ta: false, tb: false, ones, bytes: true };
         let rows = if ones == Ones::Column { k + 1 } else { k };
         holds(kernel, &[Operand::Bytes(m * k), Operand::Float(rows * n)]);
