@@ -118,6 +118,7 @@ impl OwnText {
         }
         let end = FIRST_INPUT + self.inputs.len() as u32;
         let mut seen = vec![false; end as usize];
+        seen[0] = true; // the prelude declares 1 alone, and keeps 0
         for (_, variable) in module.global_variables.iter() {
             let Some(binding) = &variable.binding else { continue };
             let (group, number, name) = (binding.group, binding.binding, variable.name.as_deref().unwrap_or("?"));
