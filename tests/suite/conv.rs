@@ -6,6 +6,7 @@ use crate::gradients::check;
 use crate::kernels::{Operand, holds_from, numbers};
 use hindsight::autodiff::{Padding, Tape};
 use hindsight::program::Session;
+use hindsight_kernels::catalogue::InVariant;
 use hindsight_kernels::*;
 use proptest::prelude::*;
 
@@ -72,34 +73,6 @@ proptest! {
                 prop_assert!((found - wanted).abs() < 1e-12 * (1.0 + wanted.abs()), "{part:?}: {found}, {wanted}");
             }
         }
-    }
-}
-
-/// A part computed in one given way, whatever the adapter would choose.
-#[derive(Debug)]
-struct InVariant(Conv, Variant);
-
-impl Describe for InVariant {
-    fn name(&self) -> &'static str {
-        self.0.name()
-    }
-    fn elements(&self) -> usize {
-        self.0.elements()
-    }
-    fn inputs(&self) -> usize {
-        self.0.inputs()
-    }
-    fn cost(&self) -> Cost {
-        self.0.cost()
-    }
-    fn shader(&self, _: &Traits, inputs: &[View]) -> Shader {
-        self.0.shader_in(self.1, inputs)
-    }
-}
-
-impl Twin for InVariant {
-    fn compute<F: Float>(&self, out: &mut [F], inputs: &[Input<'_, F>]) {
-        self.0.compute(out, inputs);
     }
 }
 

@@ -2,6 +2,7 @@
 //! epilogue; and every shader validated by naga.
 
 use crate::gpu::adapter;
+use hindsight_kernels::catalogue::InVariant;
 use hindsight_kernels::*;
 use std::sync::Arc;
 
@@ -111,34 +112,6 @@ const FORMS: [(bool, bool, Ones); 6] = [
     (false, false, Ones::Column),
     (true, false, Ones::Row),
 ];
-
-/// A product computed in one given way, whatever the adapter would choose.
-#[derive(Debug)]
-struct InVariant(MatMul, Variant);
-
-impl Describe for InVariant {
-    fn name(&self) -> &'static str {
-        self.0.name()
-    }
-    fn elements(&self) -> usize {
-        self.0.elements()
-    }
-    fn inputs(&self) -> usize {
-        self.0.inputs()
-    }
-    fn cost(&self) -> Cost {
-        self.0.cost()
-    }
-    fn shader(&self, _: &Traits, inputs: &[View]) -> Shader {
-        self.1.shader(&self.0, inputs)
-    }
-}
-
-impl Twin for InVariant {
-    fn compute<F: Float>(&self, out: &mut [F], inputs: &[Input<'_, F>]) {
-        self.0.compute(out, inputs);
-    }
-}
 
 /// Rows of any length from an odd element on, and rows that can be loaded eight elements at a time.
 #[test]

@@ -8,7 +8,8 @@ use crate::matmul::{MatMul, Variant};
 use std::sync::Arc;
 
 /// A product, or a convolution, which is one.
-pub(super) trait Product: Describe + Twin + 'static {
+pub trait Product: Describe + Twin + 'static {
+    /// The shader that computes it in one way, of operands that lie where `inputs` says.
     fn shader_in(&self, variant: Variant, inputs: &[View]) -> Shader;
 }
 
@@ -26,7 +27,7 @@ impl Product for Conv {
 
 /// A product computed in one way, whatever the adapter would choose.
 #[derive(Debug)]
-struct InVariant<P>(P, Variant);
+pub struct InVariant<P>(pub P, pub Variant);
 
 /// The kernel in that variant, or as the adapter would have it.
 pub(super) fn in_variant(product: impl Product, variant: Option<Variant>) -> Arc<dyn Kernel> {

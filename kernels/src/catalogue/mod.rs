@@ -13,6 +13,7 @@ mod tables;
 
 pub use attributes::{Attribute, Takes, Values};
 pub use fit::CatalogueError;
+pub use in_variant::{InVariant, Product};
 pub use operands::{Axis, Holds, Operand, shape_text};
 
 use crate::expr::Epilogue;
