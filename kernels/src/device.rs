@@ -56,7 +56,9 @@ impl std::str::FromStr for DeviceChoice {
 #[derive(Debug, thiserror::Error)]
 pub enum DeviceError {
     /// No adapter at all.
-    #[error("no GPU adapter was found: install a Vulkan, Metal or DX12 driver, or use --device cpu")]
+    #[error(
+        "no GPU adapter was found (`hindsight devices` lists them): install a Vulkan, Metal or DX12 driver, or use --device cpu"
+    )]
     NoAdapter,
     /// None of that name or index.
     #[error("no adapter is called '{wanted}' or has that index. There are: {present}. `hindsight devices` tells more")]
