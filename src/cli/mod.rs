@@ -31,12 +31,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 const EXAMPLES: &str = "\
-Examples:
+Examples (`hindsight run --help` lists the methods, the benchmarks and every setting):
   hindsight run                          Finetune, ER-Ring and HAL on Permuted MNIST
   hindsight run --method hal --seeds 5   HAL alone, on five seeds as in the paper
-  hindsight reproduce table1             all methods beside the paper's numbers, as one page
-
-`hindsight run --help` lists the methods, the benchmarks and every setting.";
+  hindsight reproduce table1             all methods beside the paper's numbers, as one page";
 
 /// Hindsight Anchor Learning and its rivals, a continual-learning benchmark, with or without a GPU
 #[derive(Parser)]

@@ -50,7 +50,7 @@ fn the_program_alone_prints_a_short_help_with_three_examples() {
     assert!(output.status.success());
     let examples = stdout(&output).lines().filter(|l| l.starts_with("  hindsight ")).count();
     assert_eq!(examples, 3, "{}", stdout(&output));
-    assert!(stdout(&output).lines().count() < 30);
+    assert!(stdout(&output).lines().count() < 25);
 }
 
 #[test]
