@@ -16,8 +16,14 @@ pub struct Sum {
     pub inner: usize,
 }
 
-/// From this length on a workgroup shares one sum, where its terms lie side by side.
+/// From this length on threads share a sum.
 const WIDE: usize = 128;
+/// From this length on 256 threads do.
+const LONG: usize = 2048;
+/// Sums that lie side by side and are shared by one workgroup: what a memory transaction brings at once.
+const COLUMNS: usize = 4;
+/// So many sums side by side keep a GPU busy with a thread each.
+const MANY: usize = 1 << 15;
 
 impl Describe for Sum {
     fn name(&self) -> &'static str {
@@ -36,17 +42,25 @@ impl Describe for Sum {
         let read = (self.outer * self.mid * self.inner) as f64;
         Cost { flops: read, bytes: 4.0 * (read + self.elements() as f64) }
     }
-    fn shader(&self, _: &Traits, _: &[View]) -> Shader {
+    fn shader(&self, adapter: &Traits, _: &[View]) -> Shader {
         let size = vec![self.outer as u32, self.mid as u32, self.inner as u32];
-        if self.inner == 1 && self.mid >= WIDE {
-            let source = include_str!("../../shaders/sum_wide.wgsl").into();
-            return Shader::new(source, size, spread_groups(self.outer));
+        if !self.is_wide(adapter) {
+            return Shader::per_element(include_str!("../../shaders/sum.wgsl"), size, self.elements());
         }
-        Shader::per_element(include_str!("../../shaders/sum.wgsl"), size, self.elements())
+        let (columns, threads) = (if self.inner == 1 { 1 } else { COLUMNS }, if self.mid < LONG { 64 } else { 256 });
+        let groups = spread_groups(self.outer * self.inner.div_ceil(columns));
+        let constants = vec![("COLUMNS", columns as f64), ("THREADS", f64::from(threads))];
+        Shader { constants, ..Shader::new(include_str!("../../shaders/sum_wide.wgsl").into(), size, groups) }
     }
 }
 
 impl Sum {
+    /// Whether threads share sums: a tree's barriers are dear on software Vulkan, where they must be long.
+    fn is_wide(&self, adapter: &Traits) -> bool {
+        let long = if adapter.software { LONG } else { WIDE };
+        (self.inner == 1 && self.mid >= WIDE) || (self.elements() < MANY && self.mid >= long)
+    }
+
     /// Some columns of the sums of a block `[mid, inner]`.
     fn block<F: Float>(&self, columns: Range<usize>, block: &[F], sums: &mut [F]) {
         sums.fill(F::ZERO);
