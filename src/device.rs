@@ -1,10 +1,21 @@
 //! Devices, as the command line names them.
 
-pub use hindsight_kernels::{AdapterSummary, Clock, Device, DeviceChoice, DeviceError, Room, Traits};
+use etcetera::base_strategy::{BaseStrategy, choose_native_strategy};
+use std::path::PathBuf;
 
-/// Opens what was asked for.
-pub fn open(choice: &DeviceChoice) -> Result<Device, DeviceError> {
-    Device::open(choice)
+pub use hindsight_kernels::{AdapterSummary, Clock, Device, DeviceChoice, DeviceError, Room, Traits, Tuning};
+
+/// Opens what was asked for, with variants of kernels as `tuning` says.
+///
+/// # Errors
+/// If there is no such device, it refuses, or `tuning` names a variant that there is not.
+pub fn open(choice: &DeviceChoice, tuning: &Tuning) -> Result<Device, DeviceError> {
+    Device::open_tuned(choice, tuning)
+}
+
+/// Where choices of variants are kept, a file an adapter: `hindsight/kernels` in the platform's folder for caches.
+pub fn kernels_folder() -> Option<PathBuf> {
+    choose_native_strategy().ok().map(|folders| folders.cache_dir().join("hindsight").join("kernels"))
 }
 
 /// All adapters of this machine.

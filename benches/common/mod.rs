@@ -4,7 +4,7 @@
 //! `cargo bench --bench NAME -- [cpu|gpu] [--save]`; `--save` writes benches/runs/NAME-<device>.json.
 
 use hindsight::bench::{Effort, Measurements, Row, cases, measure, table};
-use hindsight::device::{self, Device, DeviceChoice};
+use hindsight::device::{self, Device, DeviceChoice, Tuning};
 
 /// Measures the cases of `kernels` on the devices that the command line names.
 pub fn run(name_of_bench: &str, kernels: &[&str]) {
@@ -14,7 +14,7 @@ pub fn run(name_of_bench: &str, kernels: &[&str]) {
         if !asked(name) {
             continue;
         }
-        match device::open(&choice) {
+        match device::open(&choice, &Tuning::default()) {
             Ok(device) => {
                 let measurements = measure_all(&device, kernels);
                 if args.iter().any(|a| a == "--save") {

@@ -69,7 +69,7 @@ pub fn cases_of(launches: &[Launch]) -> Vec<Case> {
 }
 
 fn variants(entry: &Entry) -> Vec<Option<Variant>> {
-    if entry.in_variants { entry.variants().iter().copied().map(Some).collect() } else { vec![None] }
+    if entry.in_variants { entry.variants().into_iter().map(Some).collect() } else { vec![None] }
 }
 
 /// What a driver compiles.
@@ -90,7 +90,7 @@ fn distinct(launches: impl Iterator<Item = (Launch, Option<Variant>, String)>) -
 impl Case {
     /// What it is, for people.
     pub fn text(&self) -> String {
-        let variant = self.variant.map(|variant| format!(", variant {variant:?}")).unwrap_or_default();
+        let variant = self.variant.map(|variant| format!(", variant {}", variant.name())).unwrap_or_default();
         let wide = if self.wide_integers { ", with integers of 64 bits" } else { "" };
         format!("{}({}){variant}{wide}", self.name, self.attributes)
     }

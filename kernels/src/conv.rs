@@ -4,14 +4,17 @@
 //! Images are `[batch, height, width, channels]`, filters `[taps_y, taps_x, channels, filters]`.
 //! Shaders: those of [`MatMul`], with `patches` for an operand.
 
+use crate::autotune::Tunable;
+use crate::catalogue::InVariant;
 use crate::float::Float;
 use crate::frame::Sight;
 use crate::gpu::Traits;
-use crate::launch::{Cost, Describe, Input, Shader, Twin, View};
+use crate::launch::{Cost, Describe, Input, Kernel, Shader, Twin, View};
 use crate::matmul::{MatMul, Ones, Variant};
 use crate::matmul_shader::{self, Patches};
 use crate::slide::{FilterGradient, Slide};
 use std::ops::Range;
+use std::sync::Arc;
 
 /// How filters move over images: sizes of a convolution. Pairs are (y, x).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -234,8 +237,28 @@ impl Describe for Conv {
         let elements = w.input_elements() + w.filter_elements() + w.output_elements();
         Cost { flops: 2.0 * places * patch * filters, bytes: 4.0 * elements as f64 }
     }
+    fn as_tunable(&self) -> Option<&dyn Tunable> {
+        Some(self)
+    }
     fn shader(&self, adapter: &Traits, inputs: &[View]) -> Shader {
-        self.shader_in(Variant::for_adapter(adapter), inputs)
+        self.shader_in(Variant::chosen(self.name(), &self.product(), adapter), inputs)
+    }
+}
+
+impl Tunable for Conv {
+    fn product(&self) -> MatMul {
+        Conv::product(self)
+    }
+    fn operands(&self) -> [usize; 2] {
+        let w = &self.window;
+        match self.part {
+            ConvPart::Output => [w.filter_elements(), w.input_elements()],
+            ConvPart::Input => [w.filter_elements(), w.output_elements()],
+            ConvPart::Filters => [w.output_elements(), w.input_elements()],
+        }
+    }
+    fn in_variant(&self, variant: Variant) -> Arc<dyn Kernel> {
+        Arc::new(InVariant(*self, variant))
     }
 }
 

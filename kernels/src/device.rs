@@ -1,8 +1,10 @@
 //! Which device computes, and how a user names it.
 
+use crate::choices::{ChoicesError, Tuning};
 use crate::gpu::{Gpu, Traits};
 use crate::launch::Launch;
 use crate::timing::Clock;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Where programs run.
@@ -68,6 +70,9 @@ pub enum DeviceError {
         /// What there is.
         present: String,
     },
+    /// A variant that is unknown.
+    #[error(transparent)]
+    Choices(#[from] ChoicesError),
     /// The driver refused.
     #[error("{adapter} refused to open: {reason}. Try another one (`hindsight devices` lists them) or --device cpu")]
     Refused {
@@ -92,10 +97,21 @@ pub struct AdapterSummary {
 }
 
 impl Device {
-    /// Opens what was asked for.
+    /// Opens what was asked for; nothing is timed there ([`Tuning::Off`]).
+    ///
+    /// # Errors
+    /// If there is no such device, or it refuses.
     pub fn open(choice: &DeviceChoice) -> Result<Device, DeviceError> {
+        Device::open_tuned(choice, &Tuning::Off)
+    }
+
+    /// Opens what was asked for, with variants of kernels as `tuning` says.
+    ///
+    /// # Errors
+    /// If there is no such device, it refuses, or a variant that was told is unknown.
+    pub fn open_tuned(choice: &DeviceChoice, tuning: &Tuning) -> Result<Device, DeviceError> {
         let adapters = || crate::gpu::summaries();
-        let gpu = |index| Gpu::open(index).map(|gpu| Device::Gpu(Arc::new(gpu)));
+        let gpu = |index| Gpu::open(index, tuning).map(|gpu| Device::Gpu(Arc::new(gpu)));
         match choice {
             DeviceChoice::Cpu => Ok(Device::Cpu),
             DeviceChoice::Auto => match adapters().iter().find(|a| !a.traits.software) {
@@ -153,6 +169,14 @@ impl Device {
         match self {
             Device::Gpu(gpu) => launch.kernel.describe().shader(gpu.traits(), &launch.inputs).variant(),
             _ => "twin".into(),
+        }
+    }
+
+    /// Which variants were chosen here so far: names by class. Only a GPU has variants.
+    pub fn choices(&self) -> BTreeMap<String, String> {
+        match self {
+            Device::Gpu(gpu) => gpu.traits().choices.names(),
+            _ => BTreeMap::new(),
         }
     }
 

@@ -1,5 +1,6 @@
 //! A list of launches made ready for a device, to be replayed.
 
+use crate::autotune;
 use crate::cpu::CpuProgram;
 use crate::device::Device;
 use crate::gpu::GpuProgram;
@@ -37,6 +38,9 @@ impl Executable {
             (Device::Cpu, Memory::F32(_)) => Backend::F32(CpuProgram::new(launches.clone(), temporaries)),
             (Device::Oracle, Memory::F64(_)) => Backend::F64(CpuProgram::new(launches.clone(), temporaries)),
             (Device::Gpu(gpu), Memory::Gpu(memory)) => {
+                if gpu.autotunes() {
+                    autotune::choose_for(gpu, &launches);
+                }
                 Backend::Gpu(GpuProgram::new(gpu, store, memory, &launches, &temporaries))
             }
             (Device::Dry, Memory::Dry) => Backend::Dry,

@@ -5,14 +5,16 @@
 
 mod timed;
 
+use crate::choices::{Choices, Tuning};
 use crate::device::{AdapterSummary, DeviceError};
-use crate::launch::{BufferId, Launch, View};
+use crate::launch::{BufferId, Launch, Shader, View};
 use crate::mirror::{self, Mirrors};
 use crate::store::{BufferInfo, Kind, Store};
+use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 /// What a kernel may want to know of an adapter.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,6 +33,12 @@ pub struct Traits {
     pub subgroup: Option<u32>,
     /// Integers of 64 bits in shaders.
     pub wide_integers: bool,
+    /// Bytes of workgroup memory.
+    pub workgroup_memory: usize,
+    /// Threads that a workgroup may have.
+    pub workgroup_threads: usize,
+    /// Which variants compute products here.
+    pub choices: Arc<Choices>,
 }
 
 /// What has been asked of a GPU so far.
@@ -62,6 +70,7 @@ pub struct Gpu {
     device: wgpu::Device,
     queue: wgpu::Queue,
     traits: Traits,
+    autotunes: bool,
     pipelines: Mutex<BTreeMap<String, Arc<Pipeline>>>,
     counters: Counters,
 }
@@ -80,7 +89,7 @@ fn adapters() -> Vec<wgpu::Adapter> {
 }
 
 fn traits(adapter: &wgpu::Adapter) -> Traits {
-    let info = adapter.get_info();
+    let (info, limits) = (adapter.get_info(), adapter.limits());
     let fixed = info.subgroup_min_size == info.subgroup_max_size;
     let subgroup = adapter.features().contains(wgpu::Features::SUBGROUP) && fixed;
     Traits {
@@ -97,6 +106,9 @@ fn traits(adapter: &wgpu::Adapter) -> Traits {
         software: info.device_type == wgpu::DeviceType::Cpu,
         subgroup: subgroup.then_some(info.subgroup_min_size),
         wide_integers: adapter.features().contains(wgpu::Features::SHADER_INT64),
+        workgroup_memory: limits.max_compute_workgroup_storage_size as usize,
+        workgroup_threads: limits.max_compute_invocations_per_workgroup as usize,
+        choices: Arc::default(),
         name: info.name,
     }
 }
@@ -149,10 +161,11 @@ impl Gpu {
     }
 
     /// Opens adapter number `index` of [`summaries`].
-    pub(crate) fn open(index: usize) -> Result<Gpu, DeviceError> {
+    pub(crate) fn open(index: usize, tuning: &Tuning) -> Result<Gpu, DeviceError> {
         let adapters = adapters();
         let adapter = adapters.get(index).ok_or(DeviceError::NoAdapter)?;
-        let traits = traits(adapter);
+        let mut traits = traits(adapter);
+        traits.choices = Arc::new(tuning.choices(&traits)?);
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("hindsight"),
             required_features: adapter.features()
@@ -167,12 +180,18 @@ impl Gpu {
         let refused =
             |e: wgpu::RequestDeviceError| DeviceError::Refused { adapter: traits.name.clone(), reason: e.to_string() };
         let (device, queue) = pollster::block_on(adapter.request_device(&descriptor)).map_err(refused)?;
-        Ok(Gpu { device, queue, traits, pipelines: Mutex::default(), counters: Counters::default() })
+        let autotunes = matches!(tuning, Tuning::Kept { .. });
+        Ok(Gpu { device, queue, traits, autotunes, pipelines: Mutex::default(), counters: Counters::default() })
     }
 
     /// What the adapter is.
     pub fn traits(&self) -> &Traits {
         &self.traits
+    }
+
+    /// Whether variants for which no choice was made yet are timed.
+    pub(crate) fn autotunes(&self) -> bool {
+        self.autotunes
     }
 
     /// What has been asked of it so far.
@@ -226,10 +245,31 @@ impl Gpu {
     }
 
     /// The pipeline for a complete WGSL text, compiled at its first use.
-    fn pipeline(&self, name: &str, source: &str, entry: &str, constants: &[(&'static str, f64)]) -> Arc<Pipeline> {
-        let key = format!("{entry}{constants:?}{source}");
-        let mut pipelines = self.pipelines.lock().expect("no thread panics with the pipelines");
-        pipelines.entry(key).or_insert_with(|| Arc::new(self.compile(name, source, entry, constants))).clone()
+    fn pipeline(&self, text: &Text<'_>) -> Arc<Pipeline> {
+        let key = text.key();
+        if let Some(pipeline) = self.pipelines().get(&key) {
+            return pipeline.clone();
+        }
+        // Compiled with the list open to others, who compile something else meanwhile.
+        let pipeline = Arc::new(self.compile(text));
+        self.pipelines().entry(key).or_insert(pipeline).clone()
+    }
+
+    fn pipelines(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Pipeline>>> {
+        self.pipelines.lock().expect("no thread panics with the pipelines")
+    }
+
+    /// Compiles what some launches need, side by side: a driver takes tens of milliseconds for each.
+    pub(crate) fn compile_all(&self, launches: &[Launch]) {
+        let shaders: Vec<Shader> =
+            launches.iter().map(|launch| launch.kernel.describe().shader(&self.traits, &launch.inputs)).collect();
+        let texts: BTreeMap<String, Text<'_>> = launches
+            .iter()
+            .zip(&shaders)
+            .map(|(launch, shader)| Text::new(&self.traits, launch, shader))
+            .map(|text| (text.key(), text))
+            .collect();
+        texts.into_par_iter().for_each(|(_, text)| drop(self.pipeline(&text)));
     }
 
     /// Why the adapter does not take a WGSL text in which naga finds nothing wrong; nothing where it does.
@@ -237,12 +277,13 @@ impl Gpu {
         // A driver that fails to compile is an internal error.
         let scopes =
             [wgpu::ErrorFilter::Validation, wgpu::ErrorFilter::Internal].map(|f| self.device.push_error_scope(f));
-        self.compile(name, source, entry, &[]);
+        self.compile(&Text { name, source: source.into(), entry, constants: &[] });
         let errors = scopes.into_iter().rev().filter_map(|scope| pollster::block_on(scope.pop()));
         errors.map(|error| error.to_string()).next()
     }
 
-    fn compile(&self, name: &str, source: &str, entry: &str, constants: &[(&'static str, f64)]) -> Pipeline {
+    fn compile(&self, Text { name, source, entry, constants }: &Text<'_>) -> Pipeline {
+        let name = *name;
         self.counters.pipelines.fetch_add(1, Relaxed);
         let entries = reflect(name, source);
         let layout = self
@@ -255,7 +296,7 @@ impl Gpu {
         });
         let module = self.device.create_shader_module(wgpu::ShaderModuleDescriptor {
             label: Some(name),
-            source: wgpu::ShaderSource::Wgsl(source.into()),
+            source: wgpu::ShaderSource::Wgsl(source.as_str().into()),
         });
         let pipeline = self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
             label: Some(name),
@@ -266,6 +307,25 @@ impl Gpu {
             cache: None,
         });
         Pipeline { pipeline, layout, bindings: entries }
+    }
+}
+
+/// What a pipeline is compiled from.
+struct Text<'a> {
+    name: &'a str,
+    source: String,
+    entry: &'a str,
+    constants: &'a [(&'static str, f64)],
+}
+
+impl<'a> Text<'a> {
+    fn new(adapter: &Traits, launch: &'a Launch, shader: &'a Shader) -> Text<'a> {
+        let Shader { source, entry, constants, .. } = shader;
+        Text { name: launch.kernel.describe().name(), source: compose(adapter, launch, source), entry, constants }
+    }
+
+    fn key(&self) -> String {
+        format!("{}{:?}{}", self.entry, self.constants, self.source)
     }
 }
 
@@ -419,15 +479,11 @@ impl GpuProgram {
         let mut ready = Vec::new();
         let mut moving = Vec::new();
         let mut mirrors = Mirrors::default();
+        gpu.compile_all(launches);
         for (n, launch) in launches.iter().enumerate() {
             let kernel = launch.kernel.describe();
             let shader = kernel.shader(&gpu.traits, &launch.inputs);
-            let pipeline = gpu.pipeline(
-                kernel.name(),
-                &compose(&gpu.traits, launch, &shader.source),
-                shader.entry,
-                &shader.constants,
-            );
+            let pipeline = gpu.pipeline(&Text::new(&gpu.traits, launch, &shader));
             let views = std::iter::once(&launch.output).chain(&launch.inputs);
             let slot = &mut slots[n * SLOT..(n + 1) * SLOT];
             slot[..shader.size.len()].copy_from_slice(&shader.size);
@@ -483,7 +539,8 @@ impl GpuProgram {
 
     /// The launch that counts the step, and says where `moving` operands lie.
     fn advance(gpu: &Gpu, [step, params]: [&wgpu::Buffer; 2], moving: &[Moving]) -> Ready {
-        let pipeline = gpu.pipeline("advance", include_str!("../../shaders/advance.wgsl"), "main", &[]);
+        let source = include_str!("../../shaders/advance.wgsl").into();
+        let pipeline = gpu.pipeline(&Text { name: "advance", source, entry: "main", constants: &[] });
         let words: Vec<u32> = moving.iter().flat_map(Moving::words).collect();
         let list = gpu.storage("moving", words.len().max(MOVING));
         gpu.queue.write_buffer(&list, 0, bytemuck::cast_slice(&words));

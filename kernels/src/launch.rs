@@ -1,5 +1,6 @@
 //! What a launch is: a kernel, where its operands lie, and where its result goes.
 
+use crate::autotune::Tunable;
 use crate::bytes::Bytes;
 use crate::expr::Epilogue;
 use crate::float::Float;
@@ -112,6 +113,8 @@ pub struct Shader {
     pub source: Cow<'static, str>,
     /// Its entry point.
     pub entry: &'static str,
+    /// Which of several kinds of the text it is; empty where there is one.
+    pub kind: &'static str,
     /// Pipeline-overridable constants.
     pub constants: Vec<(&'static str, f64)>,
     /// Up to eight numbers in `params.size` and `params.more`.
@@ -123,7 +126,7 @@ pub struct Shader {
 impl Shader {
     /// A shader without constants whose entry point is `main`.
     pub fn new(source: Cow<'static, str>, size: Vec<u32>, groups: [u32; 2]) -> Shader {
-        Shader { source, entry: "main", constants: vec![], size, groups }
+        Shader { source, entry: "main", kind: "", constants: vec![], size, groups }
     }
 
     /// A shader with one thread an element, 256 a workgroup, for `elements` elements.
@@ -131,11 +134,12 @@ impl Shader {
         Shader::new(source.into(), size, spread_groups(elements.div_ceil(256)))
     }
 
-    /// The stem of its file, with which every shader's first line begins, and its entry point where it has several.
+    /// The stem of its file, with which every shader's first line begins; its kind and its entry point where there are several.
     pub fn variant(&self) -> String {
         let first = self.source.trim_start_matches(['/', ' ']);
         let stem = first.split([':', '\n']).next().unwrap_or_default();
-        if self.entry == "main" { stem.into() } else { format!("{stem} {}", self.entry) }
+        let entry = if self.entry == "main" { "" } else { self.entry };
+        [stem, self.kind, entry].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
     }
 }
 
@@ -187,6 +191,10 @@ pub trait Describe: Debug + Send + Sync {
     /// them. One, where it can't.
     fn rows(&self) -> usize {
         1
+    }
+    /// The kernel as one that comes in variants, of which the fastest is chosen on an adapter; if it is such.
+    fn as_tunable(&self) -> Option<&dyn Tunable> {
+        None
     }
     /// Whether the twin leaves `out` alone, because the epilogue computes everything.
     fn only_epilogue(&self) -> bool {

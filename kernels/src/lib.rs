@@ -6,11 +6,13 @@
 //! axis of runs. Nothing here knows a gradient.
 
 mod argmax;
+pub mod autotune;
 mod bytes;
 pub mod catalogue;
 mod ceiling_copy;
 mod ceiling_fma;
 pub mod check;
+mod choices;
 mod conv;
 mod count_correct;
 mod cpu;
@@ -41,6 +43,7 @@ mod slide;
 mod sparse;
 mod store;
 mod sum;
+mod tile;
 mod timing;
 pub mod translate;
 pub mod trial;
@@ -49,6 +52,7 @@ pub use argmax::Argmax;
 pub use bytes::Bytes;
 pub use ceiling_copy::CeilingCopy;
 pub use ceiling_fma::CeilingFma;
+pub use choices::{Choices, ChoicesError, Tuning, class};
 pub use conv::{Conv, ConvPart, Window};
 pub use count_correct::CountCorrect;
 pub use cross_entropy::CrossEntropy;
@@ -70,4 +74,5 @@ pub use rescale::Rescale;
 pub use scatter_add_rows::ScatterAddRows;
 pub use store::{BufferInfo, Kind, Store};
 pub use sum::Sum;
+pub use tile::{TILES, Tile};
 pub use timing::{Clock, Pass, Span, Stopwatch};

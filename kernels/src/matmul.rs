@@ -2,12 +2,17 @@
 //!
 //! Shaders: `matmul_plain`, `matmul_tiled`, `matmul_subgroup`.
 
+use crate::autotune::Tunable;
 use crate::bytes::Bytes;
+use crate::catalogue::InVariant;
+use crate::choices::class;
 use crate::float::Float;
 use crate::gemm::{Matrix, gemm};
 use crate::gpu::Traits;
-use crate::launch::{Cost, Describe, Input, Shader, Twin, View};
+use crate::launch::{Cost, Describe, Input, Kernel, Shader, Twin, View};
 use crate::sparse::Dense;
+use crate::tile::{TILES, Tile};
+use std::sync::Arc;
 
 /// Where a matrix product has ones appended to its left operand. The two are each other's
 /// derivative: a layer with its bias in the last row of its weights is `[x, 1] · w`, and the
@@ -44,43 +49,71 @@ pub struct MatMul {
 }
 
 /// The ways to compute a product on a GPU.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Variant {
     /// One thread an element.
     Plain,
-    /// Blocks through workgroup memory: discrete GPUs.
-    Tiled,
-    /// A register tile shared by subgroup broadcast: software Vulkan.
+    /// Blocks through workgroup memory, in a tile of [`TILES`]: hardware.
+    Tiled(Tile),
+    /// A register tile shared by subgroup shuffles: software Vulkan.
     Subgroup,
 }
 
 impl Variant {
     /// All of them.
-    pub const ALL: [Variant; 3] = [Variant::Plain, Variant::Tiled, Variant::Subgroup];
+    pub fn all() -> impl Iterator<Item = Variant> {
+        [Variant::Plain, Variant::Subgroup].into_iter().chain(TILES.map(Variant::Tiled))
+    }
+
+    /// Its name; a tile's is that of the tile.
+    pub fn name(self) -> &'static str {
+        match self {
+            Variant::Plain => "plain",
+            Variant::Tiled(tile) => tile.name,
+            Variant::Subgroup => "subgroup",
+        }
+    }
+
+    /// The variant of that name.
+    pub fn named(name: &str) -> Option<Variant> {
+        Variant::all().find(|variant| variant.name() == name)
+    }
 
     /// Whether the adapter can run it.
     pub fn runs_on(self, adapter: &Traits) -> bool {
-        self != Variant::Subgroup || adapter.subgroup == Some(8)
-    }
-
-    /// The choice by what the adapter is. Measured: through workgroup memory a software adapter
-    /// reaches a tenth of what subgroup broadcasts give; hardware is the other way round.
-    pub fn for_adapter(adapter: &Traits) -> Variant {
-        match (adapter.software, Variant::Subgroup.runs_on(adapter)) {
-            (true, true) => Variant::Subgroup,
-            (true, false) => Variant::Plain,
-            (false, _) => Variant::Tiled,
-        }
-    }
-
-    pub(crate) fn source(self) -> &'static str {
         match self {
-            Variant::Plain => include_str!("../../shaders/matmul_plain.wgsl"),
-            Variant::Tiled => include_str!("../../shaders/matmul_tiled.wgsl"),
-            Variant::Subgroup => include_str!("../../shaders/matmul_subgroup.wgsl"),
+            Variant::Plain => true,
+            Variant::Tiled(tile) => tile.fits(adapter),
+            Variant::Subgroup => adapter.subgroup == Some(8),
         }
+    }
+
+    /// Those worth a try for a product on an adapter, the likeliest first, by what both are. Measured: through workgroup
+    /// memory a software adapter reaches a tenth of what subgroup shuffles give; hardware is the other way round.
+    pub fn candidates(product: &MatMul, adapter: &Traits) -> Vec<Variant> {
+        if adapter.software {
+            return vec![if Variant::Subgroup.runs_on(adapter) { Variant::Subgroup } else { Variant::Plain }];
+        }
+        let fitting = |variant: &Variant| variant.runs_on(adapter);
+        let mut candidates: Vec<_> = Tile::candidates(product).map(Variant::Tiled).filter(fitting).collect();
+        // Where workgroup memory is scarce.
+        for small in ["32x32", "64x64", "plain"].into_iter().filter_map(Variant::named).filter(fitting) {
+            if candidates.len() < FEWEST_CANDIDATES && !candidates.contains(&small) {
+                candidates.push(small);
+            }
+        }
+        candidates
+    }
+
+    /// What computes a kernel's product on the adapter: what was measured to be the fastest there, or the likeliest.
+    pub fn chosen(kernel: &str, product: &MatMul, adapter: &Traits) -> Variant {
+        let made = adapter.choices.of(&class(kernel, product)).filter(|variant| variant.runs_on(adapter));
+        made.unwrap_or_else(|| Variant::candidates(product, adapter)[0])
     }
 }
+
+/// Fewer would leave nothing to choose.
+const FEWEST_CANDIDATES: usize = 3;
 
 impl MatMul {
     /// Strides (row, column) of op(a) and op(b).
@@ -124,8 +157,28 @@ impl Describe for MatMul {
         let a = if self.bytes { m * k } else { 4.0 * m * k };
         Cost { flops: 2.0 * m * n * k, bytes: a + 4.0 * (k * n + m * n) }
     }
+    fn as_tunable(&self) -> Option<&dyn Tunable> {
+        Some(self)
+    }
     fn shader(&self, adapter: &Traits, inputs: &[View]) -> Shader {
-        Variant::for_adapter(adapter).shader(self, inputs)
+        Variant::chosen(self.name(), self, adapter).shader(self, inputs)
+    }
+}
+
+impl Tunable for MatMul {
+    fn product(&self) -> MatMul {
+        *self
+    }
+    fn operands(&self) -> [usize; 2] {
+        let MatMul { m, n, k, .. } = *self;
+        match self.ones {
+            Ones::No => [m * k, k * n],
+            Ones::Column => [m * k, (k + 1) * n],
+            Ones::Row => [(m - 1) * k, k * n],
+        }
+    }
+    fn in_variant(&self, variant: Variant) -> Arc<dyn Kernel> {
+        Arc::new(InVariant(*self, variant))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::launch::{Shader, View};
 use crate::matmul::{MatMul, Ones, Variant};
+use std::borrow::Cow;
 
 /// The right operand of a convolution's product: see `shaders/patches.wgsl`. Pairs are (y, x).
 #[derive(Clone, Copy, Debug)]
@@ -40,13 +41,15 @@ impl Patches {
 /// The shader of one variant, for operands that lie where `inputs` says; with `patches`, of a convolution, whose
 /// result is stored transposed.
 pub(crate) fn shader(product: &MatMul, patches: Option<&Patches>, variant: Variant, inputs: &[View]) -> Shader {
-    let text = variant.source();
-    let (entry, rows) = match variant {
-        Variant::Subgroup if product.m == 1 && !product.ta => ("single", 1),
-        Variant::Subgroup if product.m <= number(text, "LOW_M") => ("low", number(text, "LOW_M")),
-        _ => ("main", number(text, "TILE_M")),
+    let text = text(variant);
+    let (entry, [rows, columns]) = match variant {
+        Variant::Tiled(tile) => ("main", tile.covers()),
+        Variant::Plain => ("main", covers(&text, "TILE_M")),
+        Variant::Subgroup if product.m == 1 && !product.ta => ("single", [1, number(&text, "TILE_N")]),
+        Variant::Subgroup if product.m <= number(&text, "LOW_M") => ("low", covers(&text, "LOW_M")),
+        Variant::Subgroup => ("main", covers(&text, "TILE_M")),
     };
-    let groups = [product.n.div_ceil(number(text, "TILE_N")) as u32, product.m.div_ceil(rows) as u32];
+    let groups = [product.n.div_ceil(columns) as u32, product.m.div_ceil(rows) as u32];
     assert!(groups.iter().all(|&g| g <= 65_535), "{product:?} is too large for one launch: {groups:?} workgroups");
     let flag = |b: bool| f64::from(u8::from(b));
     let mut constants = vec![
@@ -58,24 +61,49 @@ pub(crate) fn shader(product: &MatMul, patches: Option<&Patches>, variant: Varia
     ];
     constants.extend(patches.map(Patches::constants).unwrap_or_default());
     let size = vec![product.m as u32, product.n as u32, product.k as u32, 0];
-    Shader { source: load(product, patches, variant, inputs).into(), entry, constants, size, groups }
+    let kind = if let Variant::Tiled(tile) = variant { tile.name } else { "" };
+    Shader { source: load(text, product, patches, variant, inputs).into(), entry, kind, constants, size, groups }
+}
+
+/// A variant's text.
+pub(crate) fn text(variant: Variant) -> Cow<'static, str> {
+    match variant {
+        Variant::Plain => include_str!("../../shaders/matmul_plain.wgsl").into(),
+        Variant::Tiled(tile) => tile.write(include_str!("../../shaders/matmul_tiled.wgsl")).into(),
+        Variant::Subgroup => include_str!("../../shaders/matmul_subgroup.wgsl").into(),
+    }
+}
+
+/// Rows and columns of a tile.
+fn covers(text: &str, rows: &str) -> [usize; 2] {
+    [number(text, rows), number(text, "TILE_N")]
 }
 
 /// The variant's text with each operand loaded in the best way it can be.
-fn load(product: &MatMul, patches: Option<&Patches>, variant: Variant, inputs: &[View]) -> String {
-    let mut text = variant.source().to_string();
-    let four = variant == Variant::Subgroup;
+fn load(
+    text: Cow<'static, str>,
+    product: &MatMul,
+    patches: Option<&Patches>,
+    variant: Variant,
+    inputs: &[View],
+) -> String {
     let stored_m = if product.ones == Ones::Row { product.m - 1 } else { product.m };
     let rows = [if product.ta { stored_m } else { product.k }, if product.tb { product.k } else { product.n }];
-    let by_four = |operand: usize, row: usize| four && is_by_four(&inputs[operand], row);
-    text = match patches {
+    // What an operand is, if it can be read in words of four.
+    let by_four = |operand: usize, row: usize| match variant {
+        _ if !is_by_four(&inputs[operand], row) => None,
+        Variant::Plain => None,
+        Variant::Tiled(_) => Some("<storage, read> {}: array<vec4<f32>>"),
+        Variant::Subgroup => Some(" {}: texture_storage_2d<rgba32float, read>"),
+    };
+    let mut text = match patches {
         _ if product.bytes => with_load(&text, 'a', "bytes", "<storage, read> a: array<u32>"),
-        Some(patches) if !patches.forward => with_texels(&text, 'a', "filters", by_four(0, patches.channels)),
-        _ => with_texels(&text, 'a', "", by_four(0, rows[0])),
+        Some(patches) if !patches.forward => with_words(&text, 'a', "filters", by_four(0, patches.channels)),
+        _ => with_words(&text, 'a', "", by_four(0, rows[0])),
     };
     text = match patches {
-        Some(patches) => with_texels(&text, 'b', "patches", by_four(1, patches.channels)),
-        None => with_texels(&text, 'b', "", by_four(1, rows[1])),
+        Some(patches) => with_words(&text, 'b', "patches", by_four(1, patches.channels)),
+        None => with_words(&text, 'b', "", by_four(1, rows[1])),
     };
     if patches.is_some() {
         text.push_str(include_str!("../../shaders/patches.wgsl"));
@@ -89,14 +117,14 @@ fn is_by_four(view: &View, row: usize) -> bool {
     [view.offset, view.step.stride, row].iter().all(|n| n.is_multiple_of(4))
 }
 
-/// The text with an operand loaded in a `way`, from a texture of four numbers a texel where it may be.
-fn with_texels(text: &str, operand: char, way: &str, by_four: bool) -> String {
+/// The text with an operand loaded in a `way`: four numbers at a time where it is declared as such.
+fn with_words(text: &str, operand: char, way: &str, by_four: Option<&str>) -> String {
     match (way, by_four) {
-        ("", false) => text.to_string(),
-        (_, false) => with_load(text, operand, way, ""),
-        (_, true) => {
+        ("", None) => text.to_string(),
+        (_, None) => with_load(text, operand, way, ""),
+        (_, Some(declared)) => {
             let way = format!("{way} by four");
-            with_load(text, operand, way.trim(), &format!(" {operand}: texture_storage_2d<rgba32float, read>"))
+            with_load(text, operand, way.trim(), &declared.replace("{}", &operand.to_string()))
         }
     }
 }

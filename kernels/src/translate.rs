@@ -110,6 +110,9 @@ pub fn adapter_for(variant: Option<Variant>, wide_integers: bool) -> Traits {
         software,
         subgroup: (variant == Some(Variant::Subgroup)).then_some(8),
         wide_integers,
+        workgroup_memory: 48 << 10,
+        workgroup_threads: 1024,
+        choices: Default::default(),
     }
 }
 

@@ -1,12 +1,12 @@
 //! The flags of `hindsight run`. Each default is the paper's, and its help says where it is from.
 
 use super::load::DataFolder;
+use super::place::Place;
 use super::sizes::SizeArgs;
 use super::{CliError, names};
 use clap::Args;
 use clap::builder::RangedU64ValueParser;
 use hindsight::data::benchmarks::{self, Benchmark};
-use hindsight::device::DeviceChoice;
 use hindsight::methods;
 use hindsight::settings::{AnchorKind, AnchorNorm, Angles, Preset, Settings};
 use hindsight::tune::Tuned;
@@ -122,9 +122,8 @@ pub struct RunArgs {
     #[arg(long, value_name = "N", value_parser = count(1..=1000), allow_negative_numbers = true, help_heading = "Hyper-parameters")]
     pub epochs: Option<usize>,
 
-    /// auto (a hardware GPU, else cpu), gpu, cpu, or an index or part of a name from `hindsight devices`
-    #[arg(long, default_value = "auto", help_heading = "Where")]
-    pub device: DeviceChoice,
+    #[command(flatten)]
+    pub place: Place,
 
     #[command(flatten)]
     pub data: DataFolder,

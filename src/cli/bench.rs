@@ -1,10 +1,11 @@
 //! `hindsight bench`: what a device can do at all, then how near to that each kernel comes.
 
+use super::place::Place;
 use super::{CliError, interrupt, print};
 use clap::Args;
 use hindsight::bench::compare::Verdict;
 use hindsight::bench::{self, Case, Ceilings, Effort, Machine, Measured, Measurements, Row, cases, table};
-use hindsight::device::{self, Device, DeviceChoice};
+use hindsight::device::Device;
 use hindsight::report::{FolderError, write_file};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::{IsTerminal, stderr};
@@ -26,9 +27,8 @@ pub struct BenchArgs {
     #[arg(long)]
     list: bool,
 
-    /// auto (a hardware GPU, else cpu), gpu, cpu, or an index or part of a name from `hindsight devices`
-    #[arg(long, default_value = "auto")]
-    device: DeviceChoice,
+    #[command(flatten)]
+    place: Place,
 
     /// Write the measurements there as JSON, and beside it the roofline as SVG
     #[arg(long, value_name = "FILE")]
@@ -60,7 +60,7 @@ struct Session<'a> {
 }
 
 pub fn run(args: &BenchArgs) -> Result<(), CliError> {
-    let device = device::open(&args.own.device(&args.device))?;
+    let device = args.place.open_as(&args.own.device(&args.place.device))?;
     let cases = match args.own.case(&device)? {
         Some(own) => vec![own],
         None => chosen(args, &device),

@@ -10,6 +10,7 @@ mod kernels;
 mod load;
 mod names;
 mod own_wgsl;
+mod place;
 mod profile;
 mod progress;
 mod report;
@@ -17,6 +18,7 @@ mod reproduce;
 mod run;
 mod sizes;
 mod tune;
+mod tune_kernels;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use hindsight::bench::{FileError, Wrong};
@@ -56,12 +58,14 @@ enum Command {
     Tune(Box<tune::TuneArgs>),
     /// Show which data sets are here; verify or fetch them
     Data(data::DataArgs),
-    /// Run, and tell where the time went: by kernel, by line of the method, as a trace and a page
+    /// Run, and tell where the time went: by kernel, by line, as a trace and a page
     Profile(Box<profile::ProfileArgs>),
     /// List the GPUs that --device can name
     Devices,
     /// Measure what a device can do at all, then how near to that each kernel comes
     Bench(Box<bench::BenchArgs>),
+    /// Time the variants of each kernel on a GPU and keep the fastest
+    TuneKernels(Box<tune_kernels::TuneKernelsArgs>),
     /// List the kernels, show their shaders, check them all, run one on your own arrays
     Kernels(Box<kernels::KernelsArgs>),
 }
@@ -118,6 +122,14 @@ pub enum CliError {
     /// A file of chosen values that cannot be used.
     #[error("error: {}: {reason}; give a tuned.json that `hindsight tune` wrote", .path.display())]
     Tuned {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A manifest whose variants of kernels cannot be taken.
+    #[error("error: {}: {reason}; give the manifest.json of a run on a GPU", .path.display())]
+    KernelsFrom {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
@@ -221,6 +233,7 @@ pub fn run() -> Result<(), CliError> {
         Some(Command::Profile(args)) => profile::run(&args),
         Some(Command::Devices) => devices::run(),
         Some(Command::Bench(args)) => bench::run(&args),
+        Some(Command::TuneKernels(args)) => tune_kernels::run(&args),
         Some(Command::Kernels(args)) => kernels::run(&args),
         None => print(&Cli::command().render_help().to_string()),
     }

@@ -91,16 +91,12 @@ pub enum Shader {
 }
 
 pub fn variant() -> impl TypedValueParser<Value = Variant> {
-    one_of(vec![
-        ("plain", "One thread an element", Variant::Plain),
-        ("tiled", "Blocks through workgroup memory, for discrete GPUs", Variant::Tiled),
-        ("subgroup", "A register tile shared by subgroup broadcast, for software Vulkan", Variant::Subgroup),
-    ])
-}
-
-/// The name of a variant, as `variant` reads it.
-pub fn of_variant(variant: Variant) -> String {
-    format!("{variant:?}").to_lowercase()
+    let about = |variant: Variant| match variant {
+        Variant::Plain => "One thread an element",
+        Variant::Subgroup => "A register tile shared by subgroup shuffles, for software Vulkan",
+        Variant::Tiled(_) => "Blocks through workgroup memory, for hardware",
+    };
+    one_of(Variant::all().map(|variant| (variant.name(), about(variant), variant)).collect())
 }
 
 /// A form in which a shader is shown.

@@ -2,13 +2,14 @@
 
 use super::args::within;
 use super::load::DataFolder;
+use super::place::Place;
 use super::progress::Live;
 use super::sizes::SizeArgs;
 use super::{CliError, interrupt, names, print};
 use clap::Args;
 use hindsight::data::DataError;
 use hindsight::data::benchmarks::{self, Benchmark};
-use hindsight::device::{self, Device, DeviceChoice};
+use hindsight::device::Device;
 use hindsight::experiment::{self, ExperimentError, FinishedRun};
 use hindsight::report::manifest::DeviceRecord;
 use hindsight::report::{Results, benchmark_title, paper, write_file};
@@ -39,9 +40,8 @@ pub struct ReproduceArgs {
     #[command(flatten)]
     sizes: SizeArgs,
 
-    /// auto (a hardware GPU, else cpu), gpu, cpu, or an index or part of a name from `hindsight devices`
-    #[arg(long, default_value = "auto")]
-    device: DeviceChoice,
+    #[command(flatten)]
+    place: Place,
 
     #[command(flatten)]
     data: DataFolder,
@@ -72,7 +72,7 @@ struct Work<'a> {
 }
 
 pub fn run(args: &ReproduceArgs) -> Result<(), CliError> {
-    let device = device::open(&args.device)?;
+    let device = args.place.open()?;
     let work = Work::new(args, &device)?;
     let needed = work.needed();
     let missing: Vec<&Cell> = needed.iter().filter(|cell| work.find(cell).is_none()).collect();
@@ -136,11 +136,7 @@ impl<'a> Work<'a> {
             benchmarks: benchmarks.iter().map(|b| b.name().to_string()).collect(),
             seeds: (0..args.seeds).collect(),
         };
-        let record = DeviceRecord {
-            taken: device.describe().to_string(),
-            adapter: device.adapter_name().to_string(),
-            driver: device.driver().to_string(),
-        };
+        let record = DeviceRecord::of(device);
         let mut cells = Cells::new(&args.out.join("cells"), record);
         for folder in &args.reuse {
             cells.reuse(Results::read(folder)?);
@@ -190,7 +186,7 @@ impl<'a> Work<'a> {
             }
             let started = SystemTime::now();
             let runs = self.train(cell, device, live)?;
-            self.cells.keep(cell, &runs, started)?;
+            self.cells.keep(cell, &runs, DeviceRecord::of(device), started)?;
         }
         Ok(())
     }

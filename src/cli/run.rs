@@ -7,7 +7,7 @@ use super::args::RunArgs;
 use super::progress::Live;
 use super::{CliError, interrupt, print, profile};
 use hindsight::data::{ImageSet, benchmarks};
-use hindsight::device::{self, Device};
+use hindsight::device::Device;
 use hindsight::experiment::{self, Experiment, ExperimentError, FinishedRun};
 use hindsight::program::Recorder;
 use hindsight::report::manifest::DeviceRecord;
@@ -42,7 +42,7 @@ pub fn run_profiled(args: &RunArgs, profiled: Option<usize>) -> Result<(), CliEr
         None => RunFolder::default_for(args.benchmark, started),
     };
     let tuned = args.read_tuned()?;
-    let device = device::open(&args.device)?;
+    let device = args.place.open()?;
     if args.explain || profiled.is_some() {
         profile::explain(args, &tuned, &device)?;
     }
@@ -105,6 +105,7 @@ impl<'a> Session<'a> {
                 Ok(runs) => {
                     self.results.runs.extend(runs.iter().map(|run| run.record.clone()));
                     self.finished.extend(runs);
+                    self.results.manifest.device.kernels = device.choices();
                 }
                 Err(error) => return Err(error),
             }
@@ -182,11 +183,7 @@ fn manifest(args: &RunArgs, tuned: &[Tuned], data: &ImageSet, device: &Device, s
         methods: args.method.iter().map(|&name| name.into()).collect(),
         seeds: args.seeds(),
         settings: args.method.iter().map(|&name| (name.into(), args.settings(name, tuned))).collect(),
-        device: DeviceRecord {
-            taken: device.describe().to_string(),
-            adapter: device.adapter_name().to_string(),
-            driver: device.driver().to_string(),
-        },
+        device: DeviceRecord::of(device),
         datasets: benchmarks::checksums(data),
     }
 }

@@ -2,6 +2,7 @@
 
 use super::args::{count, within};
 use super::load::DataFolder;
+use super::place::Place;
 use super::progress::Live;
 use super::sizes::ImageArgs;
 use super::{CliError, interrupt, names, print};
@@ -9,7 +10,7 @@ use clap::Args;
 use hindsight::data::benchmarks::{self, Benchmark};
 use hindsight::data::md5sum::hex;
 use hindsight::data::stream::TUNING_TASKS;
-use hindsight::device::{self, Device, DeviceChoice};
+use hindsight::device::Device;
 use hindsight::experiment::{self, Experiment, ExperimentError, RunRecord};
 use hindsight::methods;
 use hindsight::report::{Grid, write_file};
@@ -48,9 +49,8 @@ pub struct TuneArgs {
     #[arg(long)]
     leak: bool,
 
-    /// auto (a hardware GPU, else cpu), gpu, cpu, or an index or part of a name from `hindsight devices`
-    #[arg(long, default_value = "auto")]
-    device: DeviceChoice,
+    #[command(flatten)]
+    place: Place,
 
     #[command(flatten)]
     data: DataFolder,
@@ -74,7 +74,7 @@ pub fn run(args: &TuneArgs) -> Result<(), CliError> {
     if plan.configurations.len() == 1 {
         return Err(CliError::NoGrid(args.method));
     }
-    let device = device::open(&args.device)?;
+    let device = args.place.open()?;
     let default = || Path::new("tuned").join(format!("{}-{}", args.benchmark, args.method));
     let out = args.out.clone().unwrap_or_else(default);
     let chunks = plan.chunks(args.chunk);

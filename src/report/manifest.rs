@@ -1,5 +1,6 @@
 //! The manifest: everything needed to say what a run was, and to run it again.
 
+use crate::device::Device;
 use crate::settings::Settings;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -37,6 +38,22 @@ pub struct DeviceRecord {
     pub adapter: String,
     /// Its driver.
     pub driver: String,
+    /// Which variants computed products and convolutions there, by their class; empty where there is one way only, and
+    /// for classes that are not named the likeliest.
+    #[serde(default)]
+    pub kernels: BTreeMap<String, String>,
+}
+
+impl DeviceRecord {
+    /// The device as it is now: variants are chosen when they are first needed.
+    pub fn of(device: &Device) -> DeviceRecord {
+        DeviceRecord {
+            taken: device.describe(),
+            adapter: device.adapter_name(),
+            driver: device.driver(),
+            kernels: device.choices(),
+        }
+    }
 }
 
 /// All of `manifest.json`: the manifest, and the streams that its seeds stand for.

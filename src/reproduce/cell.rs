@@ -131,11 +131,17 @@ impl Cells {
         if whole { Ok(Some(results.runs)) } else { Err(damaged("not the runs of this cell".into())) }
     }
 
-    /// Keeps a finished cell.
+    /// Keeps a finished cell, which `device` computed.
     ///
     /// # Errors
     /// If its folder cannot be written.
-    pub fn keep(&self, cell: &Cell, runs: &[FinishedRun], started: SystemTime) -> Result<(), FolderError> {
+    pub fn keep(
+        &self,
+        cell: &Cell,
+        runs: &[FinishedRun],
+        device: DeviceRecord,
+        started: SystemTime,
+    ) -> Result<(), FolderError> {
         let benchmark = benchmarks::find(&cell.benchmark).expect("a cell's benchmark is registered");
         let data = benchmark.data().expect("the cell was computed from it");
         let manifest = Manifest {
@@ -146,7 +152,7 @@ impl Cells {
             methods: vec![cell.method.clone()],
             seeds: cell.seeds.clone(),
             settings: [(cell.method.clone(), cell.settings.clone())].into(),
-            device: self.device.clone(),
+            device,
             datasets: benchmarks::checksums(data),
         };
         let records = runs.iter().map(|run| run.record.clone()).collect();

@@ -110,7 +110,7 @@ fn every_shader_of_a_convolution_equals_oracle() {
     ];
     for (first, window) in windows {
         for (part, from) in PARTS {
-            for variant in Variant::ALL.into_iter().filter(|v| v.runs_on(gpu.traits())) {
+            for variant in Variant::all().filter(|v| v.runs_on(gpu.traits())) {
                 let operands = from.map(|of| Operand::Float(elements(&window, of)));
                 holds_from(first, InVariant(Conv { window, part }, variant), &operands);
             }

@@ -1,5 +1,6 @@
 //! One binary for all tests; its modules are a table of contents.
 
+mod autotune; // variants of kernels: timed, kept, told, repeated
 mod bench; // kernels timed under their roofline, and compared with earlier times
 mod cli; // the commands, as a user calls them
 mod conv; // convolutions: definition, twins, shaders, rules

@@ -44,7 +44,12 @@ pub fn results(runs: Vec<RunRecord>) -> Results {
         methods: vec!["hal".into()],
         seeds: vec![0, 1],
         settings: [("hal".to_string(), Settings::default())].into(),
-        device: DeviceRecord { taken: "cpu".into(), adapter: "cpu".into(), driver: "none".into() },
+        device: DeviceRecord {
+            taken: "cpu".into(),
+            adapter: "cpu".into(),
+            driver: "none".into(),
+            kernels: BTreeMap::new(),
+        },
         datasets: BTreeMap::from([("images".into(), "md5:00".into())]),
     };
     Results::new(manifest, runs)

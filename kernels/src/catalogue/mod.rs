@@ -59,8 +59,8 @@ pub fn find(name: &str) -> Option<&'static Entry> {
 
 impl Entry {
     /// The variants that it has: none, if there is one way only.
-    pub fn variants(&self) -> &'static [Variant] {
-        if self.in_variants { &Variant::ALL } else { &[] }
+    pub fn variants(&self) -> Vec<Variant> {
+        if self.in_variants { Variant::all().collect() } else { vec![] }
     }
 
     /// Its launch at these values: operands in buffers 0, 1, ... of a store, the result in the next.

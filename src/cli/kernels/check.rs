@@ -2,7 +2,7 @@
 
 use super::error::KernelsError;
 use super::program::ProgramArgs;
-use crate::cli::{CliError, names, print};
+use crate::cli::{CliError, print};
 use clap::Args;
 use hindsight::report::Grid;
 use hindsight_kernels::check::{Checked, Spirv, Verdict, cases, cases_of};
@@ -70,7 +70,7 @@ fn table(checked: &[Checked]) -> String {
     let mut grid = Grid::new(&header);
     let mut groups: BTreeMap<String, Vec<&Checked>> = BTreeMap::new();
     for one in checked {
-        let variant = one.case.variant.map(|variant| format!(" {}", names::of_variant(variant))).unwrap_or_default();
+        let variant = one.case.variant.map(|variant| format!(" {}", variant.name())).unwrap_or_default();
         groups.entry(format!("{}{variant}", one.case.name)).or_default().push(one);
     }
     for (name, group) in groups {

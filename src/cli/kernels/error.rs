@@ -38,7 +38,7 @@ pub enum KernelsError {
         there: u64,
     },
     /// A variant that the device cannot run.
-    #[error("{device} cannot run the variant {}: {reason}", super::super::names::of_variant(*.variant))]
+    #[error("{device} cannot run the variant {}: {reason}", .variant.name())]
     Variant {
         /// The variant.
         variant: Variant,

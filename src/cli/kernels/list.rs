@@ -49,7 +49,7 @@ fn head(entry: &'static Entry) -> String {
     let mut text = format!("{}: {}\n", entry.name, entry.computes);
     text += &line("reads", &reads.join("; "));
     text += &line("gives", &format!("float32 {}", shape_text(&(entry.result)(&values))));
-    let variants: Vec<String> = entry.variants().iter().map(|variant| names::of_variant(*variant)).collect();
+    let variants: Vec<String> = entry.variants().iter().map(|variant| variant.name().to_string()).collect();
     if !variants.is_empty() {
         text += &line("variants", &variants.join(", "));
     }

@@ -6,7 +6,7 @@ use super::error::KernelsError;
 use super::timing::{self, Timing};
 use crate::cli::{CliError, names, print, refuse};
 use clap::Args;
-use hindsight::device::{self, Device, DeviceChoice};
+use hindsight::device::{self, Device, DeviceChoice, Tuning};
 use hindsight::npy;
 use hindsight::report::write_file;
 use hindsight_kernels::catalogue::{Entry, Values};
@@ -49,7 +49,7 @@ pub fn run(args: &RunArgs) -> Result<(), CliError> {
         refuse(format!("{} is computed in one way only; leave --variant out", entry.name));
     }
     let (values, operands) = arrays::read(entry, &args.attr, &args.inputs)?;
-    let device = device::open(&args.device)?;
+    let device = device::open(&args.device, &Tuning::Off)?;
     refuse_variant(args.variant, &device)?;
     refuse_too_large(entry, &values, &operands, &device)?;
     let launch = entry.launch(&values, args.variant);
@@ -73,7 +73,10 @@ fn refuse_variant(variant: Option<Variant>, device: &Device) -> Result<(), Kerne
     let Some(variant) = variant else { return Ok(()) };
     let reason = match device {
         Device::Gpu(gpu) if variant.runs_on(gpu.traits()) => return Ok(()),
-        Device::Gpu(_) => "it wants subgroups of eight lanes; take another variant or --device",
+        Device::Gpu(_) if variant == Variant::Subgroup => {
+            "it wants subgroups of eight lanes; take another variant or --device"
+        }
+        Device::Gpu(_) => "it wants more workgroup memory or threads; take another variant or --device",
         _ => "variants are a GPU's; leave --variant out, or take --device gpu",
     };
     Err(KernelsError::Variant { variant, device: device.adapter_name(), reason })
@@ -108,7 +111,7 @@ fn report(
     difference: &Difference,
     times: &Timing,
 ) -> String {
-    let variant = args.variant.map(|variant| format!(", {}", names::of_variant(variant))).unwrap_or_default();
+    let variant = args.variant.map(|variant| format!(", {}", variant.name())).unwrap_or_default();
     let threads = if matches!(device, Device::Cpu) { ", on one of them: a run is one thread's" } else { "" };
     let written = args.out.as_ref().map(|path| format!("written     {}\n", path.display())).unwrap_or_default();
     format!(

@@ -75,9 +75,9 @@ fn every_variant_that_an_adapter_runs_gives_the_same_product() {
     let folder = Folder::new();
     let a = folder.floats("a.npy", &[30, 24], |i| (i as f32 * 0.7).sin());
     let b = folder.floats("b.npy", &[24, 40], |i| (i as f32 * 0.3).sin());
-    for variant in Variant::ALL {
-        let name = format!("{variant:?}").to_lowercase();
-        let args = ["kernels", "run", "matmul", "--device", "gpu", "--variant", &name, "--in", &a, "--in", &b];
+    for variant in Variant::all() {
+        let name = variant.name();
+        let args = ["kernels", "run", "matmul", "--device", "gpu", "--variant", name, "--in", &a, "--in", &b];
         let output = hindsight(&args);
         if variant.runs_on(gpu.traits()) {
             let text = stdout(&output);

@@ -1,0 +1,157 @@
+//! Times the variants that may compute a product on a GPU, and keeps the fastest.
+
+use crate::choices::class;
+use crate::device::Device;
+use crate::executable::{Executable, Order};
+use crate::gpu::Gpu;
+use crate::launch::{BufferId, Describe, Kernel, Launch, View};
+use crate::matmul::{MatMul, Variant};
+use crate::store::{BufferInfo, Kind, Store};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// A kernel that is a product of matrices, and so comes in variants.
+pub trait Tunable {
+    /// The product.
+    fn product(&self) -> MatMul;
+    /// Elements of its two operands.
+    fn operands(&self) -> [usize; 2];
+    /// The kernel, computed in one way whatever the adapter would choose.
+    fn in_variant(&self, variant: Variant) -> Arc<dyn Kernel>;
+}
+
+/// What a variant took.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Timed {
+    /// The variant.
+    pub variant: Variant,
+    /// Seconds a launch, the least of several samples.
+    pub seconds: f64,
+}
+
+/// A sample takes so many seconds, if that takes no more than so many launches.
+const SAMPLE_S: f64 = 1e-3;
+const MOST_LAUNCHES: usize = 64;
+const SAMPLES: usize = 4;
+/// What is this many times as slow as another in its first launch is not timed again.
+const HOPELESS: f64 = 4.0;
+
+/// Times each variant on the kernel's sizes, of one run; the fastest comes first. The first launch of each, in which drivers
+/// compile, is not counted. Variants take turns, so that a GPU whose clock rises favours none.
+pub fn time(gpu: &Arc<Gpu>, kernel: &dyn Tunable, variants: &[Variant]) -> Vec<Timed> {
+    let device = Device::Gpu(gpu.clone());
+    let mut store = Store::new(&device, 1);
+    let launches = launches(kernel, variants, &mut store);
+    let executable = |launch: &Launch, copies: usize, store: &Store| {
+        Executable::new(&device, store, vec![launch.clone(); copies], vec![])
+    };
+    let single: Vec<_> = launches.iter().map(|launch| executable(launch, 1, &store)).collect();
+    let run = |executable: &Executable, store: &mut Store| {
+        let start = Instant::now();
+        executable.run(store, 0..1, Order::Sequential);
+        gpu.wait();
+        start.elapsed().as_secs_f64()
+    };
+    for executable in &single {
+        run(executable, &mut store);
+    }
+    let alone: Vec<f64> = single.iter().map(|executable| run(executable, &mut store)).collect();
+    let least = alone.iter().copied().fold(f64::INFINITY, f64::min);
+    let copies = ((SAMPLE_S / least).ceil() as usize).clamp(1, MOST_LAUNCHES);
+    let mut timed = vec![];
+    let mut racing = vec![];
+    for ((&variant, launch), seconds) in variants.iter().zip(&launches).zip(alone) {
+        timed.push(Timed { variant, seconds });
+        if seconds < HOPELESS * least {
+            timed.last_mut().expect("just pushed").seconds = f64::INFINITY;
+            racing.push((timed.len() - 1, executable(launch, copies, &store)));
+        }
+    }
+    for _ in 0..SAMPLES {
+        for (n, executable) in &racing {
+            timed[*n].seconds = timed[*n].seconds.min(run(executable, &mut store) / copies as f64);
+        }
+    }
+    timed.sort_by(|a, b| a.seconds.total_cmp(&b.seconds));
+    timed
+}
+
+/// A launch of each variant, on buffers of a store.
+fn launches(kernel: &dyn Tunable, variants: &[Variant], store: &mut Store) -> Vec<Launch> {
+    let product = kernel.product();
+    let mut buffer = |name: &str, elements: usize, kind: Kind| {
+        let info = BufferInfo { name: name.into(), kind, elements, shared: kind == Kind::Bytes };
+        View::whole(BufferId::Stored(store.allocate(info)))
+    };
+    let [a, b] = kernel.operands();
+    let left = buffer("left", a, if product.bytes { Kind::Bytes } else { Kind::Float });
+    let inputs = vec![left, buffer("right", b, Kind::Float)];
+    let output = buffer("result", product.m * product.n, Kind::Float);
+    let launch = |&variant: &Variant| Launch {
+        kernel: kernel.in_variant(variant),
+        epilogue: Default::default(),
+        inputs: inputs.clone(),
+        output,
+    };
+    variants.iter().map(launch).collect()
+}
+
+/// What was chosen for a class of products, and from what.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Choice {
+    /// The class.
+    pub class: String,
+    /// What would be taken unmeasured.
+    pub likeliest: Variant,
+    /// The candidates, the chosen one first.
+    pub timed: Vec<Timed>,
+}
+
+/// Chooses a variant for a kernel, whatever was chosen before. Nothing, where there is no choice.
+pub fn choose(gpu: &Arc<Gpu>, kernel: &dyn Describe) -> Option<Choice> {
+    let tunable = kernel.as_tunable()?;
+    let product = tunable.product();
+    let candidates = Variant::candidates(&product, gpu.traits());
+    if candidates.len() < 2 {
+        return None;
+    }
+    let timed = time(gpu, tunable, &candidates);
+    let class = class(kernel.name(), &product);
+    gpu.traits().choices.make(class.clone(), timed[0].variant);
+    Some(Choice { class, likeliest: candidates[0], timed })
+}
+
+/// Compiles all candidates of some kernels side by side.
+fn compile<'a>(gpu: &Arc<Gpu>, kernels: impl Iterator<Item = &'a dyn Describe>) {
+    let mut store = Store::new(&Device::Dry, 1);
+    let candidates = |kernel: &dyn Describe| {
+        let tunable = kernel.as_tunable().expect("only what comes in variants is new");
+        match Variant::candidates(&tunable.product(), gpu.traits()) {
+            all if all.len() < 2 => vec![],
+            all => self::launches(tunable, &all, &mut store),
+        }
+    };
+    let launches: Vec<Launch> = kernels.flat_map(candidates).collect();
+    gpu.compile_all(&launches);
+}
+
+/// Chooses for each product among the launches for whose class no variant is chosen yet. Choices that are to be kept are
+/// written to their file at once.
+pub(crate) fn choose_for(gpu: &Arc<Gpu>, launches: &[Launch]) {
+    let choices = &gpu.traits().choices;
+    let is_new = |kernel: &&dyn Describe| {
+        let is_new = |tunable: &dyn Tunable| choices.of(&class(kernel.name(), &tunable.product())).is_none();
+        kernel.as_tunable().is_some_and(is_new)
+    };
+    let kernels = || launches.iter().map(|launch| launch.kernel.describe());
+    compile(gpu, kernels().filter(is_new));
+    let mut chosen = false;
+    for kernel in kernels() {
+        // Another of its class may have come before it.
+        chosen |= is_new(&kernel) && choose(gpu, kernel).is_some();
+    }
+    if chosen {
+        // A cache that can't be written costs time at the next start, and nothing else.
+        let _ = choices.keep();
+    }
+}

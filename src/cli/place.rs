@@ -1,0 +1,51 @@
+//! Where a command computes, and which variants of kernels it takes there.
+
+use super::CliError;
+use clap::Args;
+use hindsight::device::{self, Device, DeviceChoice, Tuning};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+#[derive(Args)]
+pub struct Place {
+    /// auto (a hardware GPU, else cpu), gpu, cpu, or an index or part of a name from `hindsight devices`
+    #[arg(long, default_value = "auto", help_heading = "Where")]
+    pub device: DeviceChoice,
+
+    /// Do not time variants of kernels on a GPU: take what is likely to be the fastest
+    #[arg(long, help_heading = "Where", conflicts_with = "kernels_from")]
+    no_autotune: bool,
+
+    /// Take the variants of kernels that a run took, by its manifest.json: the same bits on the same GPU
+    #[arg(long, value_name = "MANIFEST", help_heading = "Where")]
+    kernels_from: Option<PathBuf>,
+}
+
+impl Place {
+    pub fn open(&self) -> Result<Device, CliError> {
+        self.open_as(&self.device)
+    }
+
+    /// Opens another device than the one asked for.
+    pub fn open_as(&self, choice: &DeviceChoice) -> Result<Device, CliError> {
+        Ok(device::open(choice, &self.tuning()?)?)
+    }
+
+    fn tuning(&self) -> Result<Tuning, CliError> {
+        match &self.kernels_from {
+            Some(manifest) => told(manifest).map(Tuning::Told),
+            None if self.no_autotune => Ok(Tuning::Off),
+            None => Ok(Tuning::Kept(device::kernels_folder())),
+        }
+    }
+}
+
+/// The variants that a manifest names.
+fn told(manifest: &Path) -> Result<BTreeMap<String, String>, CliError> {
+    let unusable = |reason: String| CliError::KernelsFrom { path: manifest.into(), reason };
+    let text = std::fs::read(manifest).map_err(|error| unusable(error.to_string()))?;
+    let value: serde_json::Value = serde_json::from_slice(&text).map_err(|error| unusable(error.to_string()))?;
+    let kernels = value.pointer("/device/kernels").or_else(|| value.pointer("/manifest/device/kernels"));
+    let kernels = kernels.ok_or_else(|| unusable("it names no variants of kernels".into()))?;
+    serde_json::from_value(kernels.clone()).map_err(|error| unusable(error.to_string()))
+}
