@@ -8,6 +8,7 @@ On a GPU its products may round to TF32, which is JAX's own choice.
 """
 
 import argparse
+import json
 import time
 
 import hal_host as host
@@ -134,6 +135,7 @@ def main():
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--tasks", type=int, default=20)
     parser.add_argument("--vmap", action="store_true", help="all seeds in one program")
+    parser.add_argument("--json", action="store_true", help="a line for `hindsight bench --peers`")
     args = parser.parse_args()
     functions = [jax.jit(jax.vmap(f)) for f in (make_learn(False), make_learn(True), search, test)]
     groups = [range(args.seeds)] if args.vmap else [[s] for s in range(args.seeds)]
@@ -144,6 +146,10 @@ def main():
     finals = np.concatenate([experiment(g, args.tasks, *functions)[-1] for g in groups])
     seconds = time.time() - start
     accuracy = 100 * finals.mean(1)
+    if args.json:
+        peer = f"JAX {jax.__version__}, jit + scan, {'vmap over seeds' if args.vmap else 'one by one'}"
+        print(json.dumps({"peer": peer, "what": f"hal {args.seeds}", "seconds": seconds, "accuracy": accuracy.mean()}))
+        return
     print(f"jax {jax.__version__}, vmap {args.vmap}: accuracy {accuracy.mean():.1f} ± {accuracy.std():.2f}, "
           f"{seconds:.1f} s after {warm:.1f} s of compiling and two tasks")
 

@@ -8,6 +8,7 @@ then. Needs torch and numpy; the data comes from data/mnist. Nothing is read bac
 """
 
 import argparse
+import json
 import time
 
 import hal_host as host
@@ -130,6 +131,7 @@ def main():
     parser.add_argument("--tasks", type=int, default=20)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--json", action="store_true", help="a line for `hindsight bench --peers`")
     args = parser.parse_args()
     functions = [torch.compile(f) if args.compile else f for f in (step, climb)]
     start = time.time()
@@ -139,6 +141,10 @@ def main():
     accuracy = 100 * np.array([experiment(s, args.tasks, args.device, functions)[-1].mean() for s in range(args.seeds)])
     seconds = time.time() - start
     way = "compiled" if args.compile else "eager"
+    if args.json:
+        peer = f"PyTorch {torch.__version__}, {way}, one by one"
+        print(json.dumps({"peer": peer, "what": f"hal {args.seeds}", "seconds": seconds, "accuracy": accuracy.mean()}))
+        return
     print(f"torch {torch.__version__}, {way}, {args.device}, {torch.get_num_threads()} threads: "
           f"accuracy {accuracy.mean():.1f} ± {accuracy.std():.2f}, {seconds:.1f} s after {warm:.1f} s of two tasks")
 

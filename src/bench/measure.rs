@@ -12,7 +12,8 @@ pub struct Effort {
     pub samples: usize,
     /// Seconds that a sample takes at least.
     pub sample_seconds: f64,
-    /// Seconds of work before a GPU is timed: its clock rests while the host computes what the oracle says.
+    /// Seconds of work before a GPU is timed: its clock rests while the host computes what the oracle says. (0 in older files.)
+    #[serde(default)]
     pub warm_up_seconds: f64,
 }
 

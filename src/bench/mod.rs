@@ -11,6 +11,7 @@ pub mod compare;
 mod figure;
 mod file;
 mod measure;
+pub mod peers;
 mod row;
 pub mod table;
 

@@ -21,7 +21,7 @@ pub struct BenchArgs {
 
     /// Fewer and shorter samples: to see whether it works, not for numbers
     #[arg(long)]
-    quick: bool,
+    pub quick: bool,
 
     /// What would be measured, without measuring it
     #[arg(long)]
@@ -32,7 +32,7 @@ pub struct BenchArgs {
 
     /// Write the measurements there as JSON, and beside it the roofline as SVG
     #[arg(long, value_name = "FILE")]
-    out: Option<PathBuf>,
+    pub out: Option<PathBuf>,
 
     /// Replace files that are there
     #[arg(long)]
@@ -45,6 +45,15 @@ pub struct BenchArgs {
     /// Compare with a file of another processor or adapter, too
     #[arg(long, requires = "compare")]
     force: bool,
+
+    /// The same work by others' programs instead, those of benches/peers/ that are installed: HAL in PyTorch and JAX, and
+    /// on a GPU products in burn
+    #[arg(long, conflicts_with_all = ["only", "list", "compare", "wgsl"])]
+    peers: bool,
+
+    /// Where those programs are
+    #[arg(long, value_name = "DIR", requires = "peers", default_value = super::peers::FOLDER)]
+    peers_in: PathBuf,
 
     #[command(flatten)]
     own: super::own_wgsl::OwnArgs,
@@ -61,6 +70,10 @@ struct Session<'a> {
 
 pub fn run(args: &BenchArgs) -> Result<(), CliError> {
     let device = args.place.open_as(&args.own.device(&args.place.device))?;
+    if args.peers {
+        refuse_to_replace(args)?;
+        return super::peers::run(args, &device, &args.peers_in);
+    }
     let cases = match args.own.case(&device)? {
         Some(own) => vec![own],
         None => chosen(args, &device),
@@ -226,7 +239,7 @@ impl<'a> Session<'a> {
     }
 }
 
-fn bar(cases: usize) -> ProgressBar {
+pub fn bar(cases: usize) -> ProgressBar {
     let target = if stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
     let bar = ProgressBar::with_draw_target(Some(cases as u64), target);
     let style = ProgressStyle::with_template("{bar:24.cyan/dim} {pos} of {len}  {wide_msg}");

@@ -10,6 +10,7 @@ mod kernels;
 mod load;
 mod names;
 mod own_wgsl;
+mod peers;
 mod place;
 mod profile;
 mod progress;

@@ -279,3 +279,37 @@ fn bad_wgsl_is_an_error_with_its_line_and_what_was_wanted() {
     // Valid, but no adapter has so many threads in a workgroup.
     says(&TWICE.replace("@workgroup_size(64)", "@workgroup_size(8192)"), &x, &["own.wgsl", "refuses it"]);
 }
+
+/// A stand-in for Python: a shell script. It finds the module that is asked for where `imports` says so.
+#[cfg(unix)]
+fn python(folder: &std::path::Path, imports: bool, script: &str) -> String {
+    use std::os::unix::fs::PermissionsExt;
+    let path = folder.join("python");
+    let import = if imports { "exit 0" } else { "exit 1" };
+    std::fs::write(&path, format!("#!/bin/sh\nif [ \"$1\" = -c ]; then {import}; fi\n{script}\n")).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    path.to_str().unwrap().into()
+}
+
+#[cfg(unix)]
+#[test]
+fn a_peer_tells_its_time_or_why_it_does_not() {
+    use hindsight::bench::peers::{PeerError, Work, peers};
+    let home = tempfile::tempdir().unwrap();
+    let peer = &peers(Work::Hal(5), false, false)[0];
+    let time = |imports: bool, script: &str| peer.time(home.path(), &python(home.path(), imports, script), false);
+    let absent = |hint: &str, found: Result<_, PeerError>| match found {
+        Err(PeerError::Absent(why)) => assert!(why.contains(hint), "{why}"),
+        other => panic!("{other:?}"),
+    };
+    absent("there is no", time(true, "exit 0"));
+    std::fs::write(home.path().join("hal_torch.py"), "").unwrap();
+    absent("pip install torch", time(false, "exit 0"));
+    assert_eq!(time(true, "echo out of memory >&2; exit 3"), Err(PeerError::Failed("out of memory".into())));
+    assert!(matches!(time(true, "echo nothing"), Err(PeerError::Failed(_))));
+    let line = r#"echo warming up; echo '{"peer": "PyTorch", "what": "hal 5", "seconds": 2.5, "accuracy": 72.5}'"#;
+    let told = time(true, line).unwrap();
+    assert_eq!((told.what.as_str(), told.seconds, told.accuracy), ("hal 5", 2.5, Some(72.5)));
+    let product = &peers(Work::Product([8, 8, 8]), true, true)[0];
+    absent("cargo build --release --manifest-path", product.time(home.path(), "python3", true));
+}
