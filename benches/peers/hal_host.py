@@ -1,6 +1,7 @@
 """What the host does in HAL on Permuted MNIST, for its peers: data, stream, ring buffer. Plain NumPy."""
 
 import gzip
+import json
 import pathlib
 
 import numpy as np
@@ -72,3 +73,13 @@ class Run:
         self.memory += [(self.images[i], t) for i in last]
         pixels = train_x[self.images][:, self.maps[t]]
         return memory, shares @ pixels, pixels[last]
+
+
+def report(args, peer, seconds, warm, finals):
+    """Says what the seeds of `args` took, and their final accuracies: a line for people, or of JSON."""
+    accuracy = 100 * np.asarray(finals).mean(1)
+    if args.json:
+        print(json.dumps({"peer": peer, "what": f"hal {args.seeds}", "seconds": seconds, "accuracy": float(accuracy.mean())}))
+    else:
+        print(f"{peer}: accuracy {accuracy.mean():.1f} ± {accuracy.std():.2f}, "
+              f"{seconds:.1f} s after {warm:.1f} s of compiling and two tasks")

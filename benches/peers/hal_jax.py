@@ -8,7 +8,6 @@ On a GPU its products may round to TF32, which is JAX's own choice.
 """
 
 import argparse
-import json
 import time
 
 import hal_host as host
@@ -145,13 +144,8 @@ def main():
     start = time.time()
     finals = np.concatenate([experiment(g, args.tasks, *functions)[-1] for g in groups])
     seconds = time.time() - start
-    accuracy = 100 * finals.mean(1)
-    if args.json:
-        peer = f"JAX {jax.__version__}, jit + scan, {'vmap over seeds' if args.vmap else 'one by one'}"
-        print(json.dumps({"peer": peer, "what": f"hal {args.seeds}", "seconds": seconds, "accuracy": accuracy.mean()}))
-        return
-    print(f"jax {jax.__version__}, vmap {args.vmap}: accuracy {accuracy.mean():.1f} ± {accuracy.std():.2f}, "
-          f"{seconds:.1f} s after {warm:.1f} s of compiling and two tasks")
+    way = "vmap over seeds" if args.vmap else "one by one"
+    host.report(args, f"JAX {jax.__version__}, jit + scan, {way}", seconds, warm, finals)
 
 
 if __name__ == "__main__":

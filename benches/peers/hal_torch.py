@@ -8,11 +8,9 @@ then. Needs torch and numpy; the data comes from data/mnist. Nothing is read bac
 """
 
 import argparse
-import json
 import time
 
 import hal_host as host
-import numpy as np
 import torch
 from torch.nn.functional import cross_entropy, one_hot
 
@@ -138,15 +136,10 @@ def main():
     experiment(0, args.tasks, args.device, functions, stop=2)
     warm = time.time() - start
     start = time.time()
-    accuracy = 100 * np.array([experiment(s, args.tasks, args.device, functions)[-1].mean() for s in range(args.seeds)])
+    finals = [experiment(s, args.tasks, args.device, functions)[-1] for s in range(args.seeds)]
     seconds = time.time() - start
     way = "compiled" if args.compile else "eager"
-    if args.json:
-        peer = f"PyTorch {torch.__version__}, {way}, one by one"
-        print(json.dumps({"peer": peer, "what": f"hal {args.seeds}", "seconds": seconds, "accuracy": accuracy.mean()}))
-        return
-    print(f"torch {torch.__version__}, {way}, {args.device}, {torch.get_num_threads()} threads: "
-          f"accuracy {accuracy.mean():.1f} ± {accuracy.std():.2f}, {seconds:.1f} s after {warm:.1f} s of two tasks")
+    host.report(args, f"PyTorch {torch.__version__}, {way}, one by one", seconds, warm, finals)
 
 
 if __name__ == "__main__":

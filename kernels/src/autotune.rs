@@ -61,11 +61,11 @@ pub fn time(gpu: &Arc<Gpu>, kernel: &dyn Tunable, variants: &[Variant]) -> Vec<T
     let mut timed = vec![];
     let mut racing = vec![];
     for ((&variant, launch), seconds) in variants.iter().zip(&launches).zip(alone) {
-        timed.push(Timed { variant, seconds });
-        if seconds < HOPELESS * least {
-            timed.last_mut().expect("just pushed").seconds = f64::INFINITY;
-            racing.push((timed.len() - 1, executable(launch, copies, &store)));
+        let races = seconds < HOPELESS * least;
+        if races {
+            racing.push((timed.len(), executable(launch, copies, &store)));
         }
+        timed.push(Timed { variant, seconds: if races { f64::INFINITY } else { seconds } });
     }
     for _ in 0..SAMPLES {
         for (n, executable) in &racing {

@@ -2,6 +2,7 @@
 
 use super::case::Operand::{Floats, Images, Indices};
 use super::case::{Case, Operand};
+use hindsight_kernels::autotune::Tunable;
 use hindsight_kernels::*;
 use std::sync::Arc;
 
@@ -30,9 +31,8 @@ fn case(group: &'static str, name: &str, size: String, kernel: impl Kernel + 'st
 }
 
 fn product(group: &'static str, name: &str, product: MatMul) -> Case {
-    let MatMul { m, n, k, ones, bytes, .. } = product;
-    let a = if ones == Ones::Row { (m - 1) * k } else { m * k };
-    let b = if ones == Ones::Column { (k + 1) * n } else { k * n };
+    let MatMul { m, n, k, bytes, .. } = product;
+    let [a, b] = product.operands();
     let operands = [if bytes { Images(a) } else { Floats(a) }, Floats(b)];
     Case { terms: k, ..case(group, name, format!("{m} x {n} x {k}"), product, &operands) }
 }

@@ -18,7 +18,7 @@ use clap::{Args, Subcommand};
 const EXAMPLES: &str = "\
 Examples:
   hindsight kernels list matmul                                 what it reads, and every attribute
-  hindsight kernels show matmul --variant tiled --target msl    its shader, as Metal gets it
+  hindsight kernels show matmul --variant 64x64 --target msl    its shader, as Metal gets it
   hindsight kernels show --program hal                          the launches of HAL's compiled step
   hindsight kernels run matmul --in a.npy --in b.npy --out c.npy --device gpu";
 

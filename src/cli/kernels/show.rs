@@ -28,7 +28,7 @@ pub struct ShowArgs {
     #[arg(long, default_value = "source", value_parser = names::form())]
     target: Form,
 
-    /// How a product or convolution is computed [default: tiled, as on plain hardware]
+    /// How a product or convolution is computed [default: the likeliest tile, as on plain hardware]
     #[arg(long, value_parser = names::variant())]
     variant: Option<Variant>,
 
