@@ -26,9 +26,18 @@ pub(crate) struct CpuProgram<F> {
 
 struct Arena<F> {
     temporaries: Vec<Vec<F>>,
-    scratch: Vec<F>,
+    scratch: Scratch<F>,
     /// Threads that share its launches.
     threads: usize,
+}
+
+/// What a launch needs besides its operands.
+#[derive(Default)]
+struct Scratch<F> {
+    /// What the kernel computed, where its epilogue reads what the output held.
+    computed: Vec<F>,
+    /// The epilogue's.
+    registers: Vec<F>,
 }
 
 /// A write into a stored buffer that waits until all steps are done.
@@ -43,7 +52,7 @@ impl<F: TwinCall> CpuProgram<F> {
         let pooled = self.pool.lock().expect("no thread panics with the pool").pop();
         let arena = pooled.unwrap_or_else(|| Arena {
             temporaries: self.temporaries.iter().map(|&n| vec![F::ZERO; n]).collect(),
-            scratch: vec![],
+            scratch: Scratch::default(),
             threads,
         });
         Arena { threads, ..arena }
@@ -209,7 +218,7 @@ impl<F: TwinCall> CpuProgram<F> {
         }
         out.par_chunks_mut(at_a_time * (elements / rows)).enumerate().for_each(|(piece, out)| {
             let rows = piece * at_a_time..((piece + 1) * at_a_time).min(rows);
-            compute(launch, rows, out, &inputs, &mut vec![]);
+            compute(launch, rows, out, &inputs, &mut Scratch::default());
         });
     }
 }
@@ -233,15 +242,21 @@ fn compute<F: TwinCall>(
     rows: Range<usize>,
     out: &mut [F],
     inputs: &[Input<'_, F>],
-    scratch: &mut Vec<F>,
+    scratch: &mut Scratch<F>,
 ) {
     let kernel = launch.kernel.describe();
     let (own, extras) = inputs.split_at(kernel.inputs());
     let reads_old = !kernel.only_epilogue() && extras.iter().any(|x| matches!(x, Input::Out));
-    let old = reads_old.then(|| out.to_vec());
     let first = rows.start * (kernel.elements() / kernel.rows());
-    F::call(&*launch.kernel, rows, out, own);
-    launch.epilogue.apply(out, first, old.as_deref(), extras, scratch);
+    let Scratch { computed, registers } = scratch;
+    if reads_old {
+        computed.resize(computed.len().max(out.len()), F::ZERO);
+        F::call(&*launch.kernel, rows, &mut computed[..out.len()], own);
+        launch.epilogue.apply(out, first, Some(computed), extras, registers);
+    } else {
+        F::call(&*launch.kernel, rows, out, own);
+        launch.epilogue.apply(out, first, None, extras, registers);
+    }
 }
 
 fn start(view: &View, step: usize) -> usize {

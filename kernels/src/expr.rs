@@ -220,36 +220,35 @@ impl Epilogue {
         }
     }
 
-    /// Applies the expression to a part of the output in place, which begins with element `first` and holds the
-    /// kernel's values. An [`Input::Out`] among the extras reads the part's `old` values, or those that it holds where
-    /// `old` is `None`.
+    /// Writes the expression over a part of the output, which begins with element `first`. The kernel's values are
+    /// `computed`, or, where that is `None`, what the part holds, as is what an [`Input::Out`] among the extras reads.
     pub(crate) fn apply<F: Float>(
         &self,
         out: &mut [F],
         first: usize,
-        old: Option<&[F]>,
+        computed: Option<&[F]>,
         extras: &[Input<'_, F>],
-        scratch: &mut Vec<F>,
+        registers: &mut Vec<F>,
     ) {
         if self.is_identity() {
             return;
         }
         let last = self.instructions.len() - 1;
-        scratch.resize(last * BLOCK, F::ZERO);
+        registers.resize(last * BLOCK, F::ZERO);
         for (block, values) in out.chunks_mut(BLOCK).enumerate() {
-            let old = old.map(|old| &old[block * BLOCK..][..values.len()]);
+            let computed = computed.map(|computed| &computed[block * BLOCK..][..values.len()]);
             let start = first + block * BLOCK;
             let elements = start..start + values.len();
             for n in (0..last).filter(|&n| self.takes_register(n, extras, block)) {
-                let (earlier, rest) = scratch.split_at_mut(n * BLOCK);
+                let (earlier, rest) = registers.split_at_mut(n * BLOCK);
                 let operand = |r: usize| {
-                    let found = self.source(r, extras, old, elements.clone(), earlier);
+                    let found = self.source(r, extras, computed, elements.clone(), earlier);
                     Some(found.unwrap_or(values))
                 };
                 self.evaluate(n, operand, extras, elements.start, &mut rest[..values.len()]);
             }
             // The result is written over the values, which may be what it is computed from.
-            let operand = |r: usize| self.source(r, extras, old, elements.clone(), scratch);
+            let operand = |r: usize| self.source(r, extras, computed, elements.clone(), registers);
             self.evaluate(last, operand, extras, elements.start, values);
         }
     }
@@ -292,20 +291,20 @@ impl Epilogue {
         matches!((self.extras[e], input), (Access::Full, Input::Out | Input::Float(_)))
     }
 
-    /// Where the result of an instruction is for a block of elements: in it as it was, among the extras, in the registers, or,
-    /// if `None`, it is the values.
+    /// Where the result of an instruction is for a block of elements: with what was computed, among the extras, in the
+    /// registers, or, if `None`, in the output.
     fn source<'a, F: Float>(
         &self,
         n: usize,
         extras: &'a [Input<'_, F>],
-        old: Option<&'a [F]>,
+        computed: Option<&'a [F]>,
         elements: Range<usize>,
         registers: &'a [F],
     ) -> Option<&'a [F]> {
         match self.instructions[n] {
-            Instruction::Value => None,
+            Instruction::Value => computed,
             Instruction::Extra(e) => match (self.extras[e], &extras[e]) {
-                (Access::Full, Input::Out) => old,
+                (Access::Full, Input::Out) => None,
                 (Access::Full, Input::Float(x)) => Some(&x[elements]),
                 _ => Some(&registers[n * BLOCK..][..elements.len()]),
             },

@@ -77,7 +77,7 @@ impl Model {
     /// in memory.
     pub fn at_a_time(&self) -> usize {
         match self {
-            Model::Mlp(_) => 1000,
+            Model::Mlp(_) => 2500,
             Model::ResNet(_) => 50,
         }
     }
