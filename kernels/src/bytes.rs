@@ -1,6 +1,6 @@
 //! Images as bytes, shared by all runs, with their non-zero pixels listed for the CPU.
 
-use crate::sparse::Sparse;
+use crate::sparse::Images;
 use std::sync::OnceLock;
 
 /// Rows of bytes; byte b stands for b / 255.
@@ -8,13 +8,13 @@ use std::sync::OnceLock;
 pub struct Bytes {
     data: Vec<u8>,
     /// Four pixels of five are blank in MNIST.
-    sparse: OnceLock<Sparse>,
+    lit: OnceLock<Images>,
 }
 
 impl Bytes {
     /// Wraps bytes.
     pub fn new(data: Vec<u8>) -> Bytes {
-        Bytes { data, sparse: OnceLock::new() }
+        Bytes { data, lit: OnceLock::new() }
     }
 
     /// All bytes.
@@ -23,7 +23,7 @@ impl Bytes {
     }
 
     /// The pixels that are not zero, in rows of `width`, listed at the first call.
-    pub(crate) fn sparse(&self, width: usize) -> &Sparse {
-        self.sparse.get_or_init(|| Sparse::list(&self.data, width))
+    pub(crate) fn lit(&self, width: usize) -> &Images {
+        self.lit.get_or_init(|| Images::list(&self.data, width))
     }
 }

@@ -236,8 +236,27 @@ fn pieces(launch: &Launch, threads: usize) -> usize {
     worth.min(threads).clamp(1, launch.kernel.describe().rows())
 }
 
-/// Computes some rows of a launch's output, which are all of `out`.
+/// Elements of the output after which its epilogue follows a kernel: while they are in the cache.
+const PIECE: usize = 1 << 16;
+
+/// Computes some rows of a launch's output, which are all of `out`, piece by piece where an epilogue is to follow.
 fn compute<F: TwinCall>(
+    launch: &Launch,
+    rows: Range<usize>,
+    out: &mut [F],
+    inputs: &[Input<'_, F>],
+    scratch: &mut Scratch<F>,
+) {
+    let kernel = launch.kernel.describe();
+    let row = kernel.elements() / kernel.rows();
+    let at_a_time = if launch.epilogue.is_identity() { rows.len() } else { (PIECE / row).clamp(1, rows.len()) };
+    for (piece, out) in out.chunks_mut(at_a_time * row).enumerate() {
+        let first = rows.start + piece * at_a_time;
+        compute_piece(launch, first..(first + at_a_time).min(rows.end), out, inputs, scratch);
+    }
+}
+
+fn compute_piece<F: TwinCall>(
     launch: &Launch,
     rows: Range<usize>,
     out: &mut [F],

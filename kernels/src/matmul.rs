@@ -10,8 +10,9 @@ use crate::float::Float;
 use crate::gemm::{Matrix, gemm};
 use crate::gpu::Traits;
 use crate::launch::{Cost, Describe, Input, Kernel, Shader, Twin, View};
-use crate::sparse::Dense;
+use crate::sparse::{Dense, product_of_mostly_zeros};
 use crate::tile::{TILES, Tile};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Where a matrix product has ones appended to its left operand. The two are each other's
@@ -115,6 +116,11 @@ impl Variant {
 /// Fewer would leave nothing to choose.
 const FEWEST_CANDIDATES: usize = 3;
 
+/// Elements of the result that a core's cache has room for, beside those of an epilogue's operands.
+const BLOCK: usize = 1 << 16;
+/// Fewer rows do not pay for the right operand's rearrangement.
+const FEWEST_ROWS: usize = 32;
+
 impl MatMul {
     /// Strides (row, column) of op(a) and op(b).
     fn strides(&self) -> ([usize; 2], [usize; 2]) {
@@ -124,12 +130,23 @@ impl MatMul {
         (a, b)
     }
 
+    /// Equal blocks of rows that the twin computes one by one. Gradients of weights are as large as weights: of them as few
+    /// as a core's cache has room for, so that an epilogue finds there what it adds to the weights.
+    fn blocks(&self) -> usize {
+        let fit = |blocks: &usize| self.m.is_multiple_of(*blocks) && self.m / blocks * self.n <= BLOCK;
+        let most = if self.ta { self.m / FEWEST_ROWS } else { 1 };
+        (1..=most).find(fit).unwrap_or(1)
+    }
+
     fn images<F: Float>(&self, images: &Bytes, offset: usize, b: &[F], out: &mut [F]) {
         assert!(!self.ta && !self.tb && self.ones != Ones::Row, "matmul: images stand on the left, as they are");
-        let (weights, bias) = b.split_at(self.k * self.n);
-        let dense = Dense { weights, n: self.n, bias: (self.ones == Ones::Column).then_some(bias) };
         let first = offset / self.k;
-        images.sparse(self.k).product(first..first + self.m, dense, out);
+        images.lit(self.k).product(first..first + self.m, self.dense(b), out);
+    }
+
+    fn dense<'a, F>(&self, b: &'a [F]) -> Dense<'a, F> {
+        let (weights, bias) = b.split_at(self.k * self.n);
+        Dense { weights, n: self.n, bias: (self.ones == Ones::Column).then_some(bias) }
     }
 }
 
@@ -151,6 +168,9 @@ impl Describe for MatMul {
     }
     fn inputs(&self) -> usize {
         2
+    }
+    fn rows(&self) -> usize {
+        self.blocks()
     }
     fn cost(&self) -> Cost {
         let [m, n, k] = [self.m, self.n, self.k].map(|x| x as f64);
@@ -191,26 +211,45 @@ impl Variant {
 
 impl Twin for MatMul {
     fn compute<F: Float>(&self, out: &mut [F], inputs: &[Input<'_, F>]) {
+        self.compute_rows(0..self.rows(), out, inputs);
+    }
+
+    fn compute_rows<F: Float>(&self, rows: Range<usize>, out: &mut [F], inputs: &[Input<'_, F>]) {
         let b = inputs[1].float();
         if let Input::Bytes(images, offset) = inputs[0] {
             return self.images(images, offset, b, out);
         }
-        let a = inputs[0].float();
+        let length = self.m / self.rows();
+        let met_as_stored = !self.ta && !self.tb;
+        if met_as_stored && product_of_mostly_zeros(inputs[0].float(), self.k, self.dense(b), out) {
+            return;
+        }
+        for (block, out) in rows.zip(out.chunks_mut(length * self.n)) {
+            self.block(block * length..(block + 1) * length, out, inputs[0].float(), b);
+        }
+    }
+}
+
+impl MatMul {
+    /// Computes some rows. Blocks are the same whoever computes them, and so are their bits.
+    fn block<F: Float>(&self, rows: Range<usize>, out: &mut [F], a: &[F], b: &[F]) {
         let ([ra, ca], [rb, cb]) = self.strides();
-        let (a, b_matrix) = (Matrix { data: a, row: ra, column: ca }, Matrix { data: b, row: rb, column: cb });
-        let n = self.n;
+        let MatMul { m, n, k, .. } = *self;
+        let a = Matrix { data: &a[rows.start * ra..], row: ra, column: ca };
+        let right = Matrix { data: b, row: rb, column: cb };
         match self.ones {
-            Ones::No => gemm([self.m, n, self.k], a, b_matrix, out, false),
+            Ones::No => gemm([rows.len(), n, k], a, right, out, false),
             Ones::Column => {
-                let bias = &b[self.k * n..(self.k + 1) * n];
+                let bias = &b[k * n..(k + 1) * n];
                 out.chunks_exact_mut(n).for_each(|row| row.copy_from_slice(bias));
-                gemm([self.m, n, self.k], a, b_matrix, out, true);
+                gemm([rows.len(), n, k], a, right, out, true);
             }
             Ones::Row => {
-                let (product, sums) = out.split_at_mut((self.m - 1) * n);
-                gemm([self.m - 1, n, self.k], a, b_matrix, product, false);
+                let (product, sums) = out.split_at_mut((rows.end.min(m - 1) - rows.start) * n);
+                gemm([product.len() / n, n, k], a, right, product, false);
                 sums.fill(F::ZERO);
-                for row in b[..self.k * n].chunks_exact(n) {
+                // In the last block, which has the row of ones.
+                for row in b[..k * n].chunks_exact(n).filter(|_| rows.end == m) {
                     sums.iter_mut().zip(row).for_each(|(s, &x)| *s += x);
                 }
             }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 const LAYERS: &str = "Products of the perceptron";
 const SQUARES: &str = "Square products";
 const CONVOLUTIONS: &str = "Convolutions of ResNet-S, 20 images";
+const LARGE_CONVOLUTIONS: &str = "Convolutions of ResNet-S, 256 images";
 const ROWS: &str = "Rows of logits";
 const GATHERS: &str = "Gathers and scatters";
 const ELEMENTWISE: &str = "Elementwise, sums and noise";
@@ -20,9 +21,15 @@ const PARAMETERS: usize = 785 * 256 + 257 * 256 + 257 * 10;
 /// Images of a convolution: a batch and as many from the memory.
 const BATCH: usize = 20;
 
-/// All cases for a device. Large squares are for hardware: elsewhere they take seconds each.
+/// Images of one that fills large hardware.
+const LARGE_BATCH: usize = 256;
+
+/// All cases for a device. What is large is for hardware: elsewhere it takes seconds each.
 pub fn all(device: &Device) -> Vec<Case> {
-    [layers(), squares(device.is_hardware()), convolutions(), rows(), gathers(), elementwise()].concat()
+    let hardware = device.is_hardware();
+    let large = if hardware { convolutions(LARGE_CONVOLUTIONS, LARGE_BATCH) } else { vec![] };
+    let convolutions = convolutions(CONVOLUTIONS, BATCH);
+    [layers(), squares(hardware), convolutions, large, rows(), gathers(), elementwise()].concat()
 }
 
 fn case(group: &'static str, name: &str, size: String, kernel: impl Kernel + 'static, operands: &[Operand]) -> Case {
@@ -75,7 +82,7 @@ fn squares(hardware: bool) -> Vec<Case> {
     sizes.iter().map(|&n| product(SQUARES, &format!("{n} cubed"), plain(n, n, n))).collect()
 }
 
-fn convolutions() -> Vec<Case> {
+fn convolutions(group: &'static str, batch: usize) -> Vec<Case> {
     // Height and width of the input, its channels, filters, taps, stride.
     let layers = [
         ("stem", 32_usize, 3, 20, 3_usize, 1),
@@ -93,9 +100,10 @@ fn convolutions() -> Vec<Case> {
             let output = input.div_ceil(stride);
             let zeros = ((output - 1) * stride + taps).saturating_sub(input);
             convolution(
+                group,
                 name,
                 Window {
-                    batch: BATCH,
+                    batch,
                     input: [input; 2],
                     channels,
                     filters,
@@ -110,7 +118,7 @@ fn convolutions() -> Vec<Case> {
 }
 
 /// A convolution, its input's gradient and its filters' gradient.
-fn convolution(name: &str, window: Window) -> [Case; 3] {
+fn convolution(group: &'static str, name: &str, window: Window) -> [Case; 3] {
     let (input, filters, output) = (window.input_elements(), window.filter_elements(), window.output_elements());
     let taps = window.taps[0] * window.taps[1];
     let of = if window.stride[0] > 1 { format!(" by {}", window.stride[0]) } else { String::new() };
@@ -123,7 +131,7 @@ fn convolution(name: &str, window: Window) -> [Case; 3] {
     ];
     parts.map(|(part, name, operands, terms)| {
         let operands = operands.map(Floats);
-        Case { terms, ..case(CONVOLUTIONS, &name, size.clone(), Conv { window, part }, &operands) }
+        Case { terms, ..case(group, &name, size.clone(), Conv { window, part }, &operands) }
     })
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Everything here is indices and bytes on the host; nothing knows a device or a model.
 
+pub(crate) mod alike;
 pub mod benchmarks;
 mod cache;
 pub mod cifar100;

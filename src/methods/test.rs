@@ -7,6 +7,7 @@
 use super::Lab;
 use crate::autodiff::{Stored, Tape, Var};
 use crate::data::ImageSet;
+use crate::data::alike::in_pairs;
 use crate::data::stream::{BLANK, TaskPlan, shown_at};
 use crate::nn::{Model, Outcome, Unmap};
 use crate::program::{Program, Session};
@@ -58,9 +59,12 @@ impl TestImages {
         let chunks = images / chunk;
         let counts = session.rows("right answers", tasks * chunks, &[1]);
         if moved {
-            let labels: Vec<u32> = data.test_labels[..images].iter().map(|&l| l.into()).collect();
-            let pictures =
-                session.images("test images", chunks, &[chunk, pixels], &data.test_images[..images * pixels]);
+            // All are tested, in whichever order.
+            let order = in_pairs(&data.test_images[..images * pixels], pixels);
+            let labels: Vec<u32> = order.iter().map(|&image| data.test_labels[image].into()).collect();
+            let image = |&image: &usize| &data.test_images[image * pixels..(image + 1) * pixels];
+            let bytes: Vec<u8> = order.iter().flat_map(image).copied().collect();
+            let pictures = session.images("test images", chunks, &[chunk, pixels], &bytes);
             let labels = session.shared_indices("test labels", chunks, &[chunk], &labels);
             let shown = Shown::Moved(write_places(session, tasks, pixels, plans));
             return TestImages { pictures, labels, shown, counts, images, chunks };
