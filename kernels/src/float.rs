@@ -35,6 +35,8 @@ pub trait Float:
     fn ln(self) -> Self;
     /// The square root.
     fn sqrt(self) -> Self;
+    /// Whether it is neither infinite nor NaN.
+    fn is_finite(self) -> bool;
     /// `self · a + b`, rounded once. Fast only where the processor has it.
     fn fused(self, a: Self, b: Self) -> Self;
 }
@@ -59,6 +61,10 @@ macro_rules! float {
             #[inline(always)]
             fn sqrt(self) -> Self {
                 <$t>::sqrt(self)
+            }
+            #[inline(always)]
+            fn is_finite(self) -> bool {
+                <$t>::is_finite(self)
             }
             #[inline(always)]
             fn fused(self, a: Self, b: Self) -> Self {

@@ -58,5 +58,5 @@ fn mostly_zeros<F: Float>(a: &[F], k: usize) -> bool {
 }
 
 fn all_finite<F: Float>(x: &[F]) -> bool {
-    x.iter().map(|&x| u32::from(x - x != F::ZERO)).sum::<u32>() == 0
+    x.iter().map(|&x| u32::from(!x.is_finite())).sum::<u32>() == 0
 }
