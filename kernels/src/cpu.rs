@@ -236,8 +236,9 @@ fn pieces(launch: &Launch, threads: usize) -> usize {
     worth.min(threads).clamp(1, launch.kernel.describe().rows())
 }
 
-/// Elements of the output after which its epilogue follows a kernel: while they are in the cache.
-const PIECE: usize = 1 << 16;
+/// Elements of the output after which its epilogue follows a kernel: a core's cache has room for them and for the epilogue's
+/// operands.
+pub(crate) const PIECE: usize = 1 << 16;
 
 /// Computes some rows of a launch's output, which are all of `out`, piece by piece where an epilogue is to follow.
 fn compute<F: TwinCall>(

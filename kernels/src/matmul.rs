@@ -6,6 +6,7 @@ use crate::autotune::Tunable;
 use crate::bytes::Bytes;
 use crate::catalogue::InVariant;
 use crate::choices::class;
+use crate::cpu::PIECE;
 use crate::float::Float;
 use crate::gemm::{Matrix, gemm};
 use crate::gpu::Traits;
@@ -116,8 +117,6 @@ impl Variant {
 /// Fewer would leave nothing to choose.
 const FEWEST_CANDIDATES: usize = 3;
 
-/// Elements of the result that a core's cache has room for, beside those of an epilogue's operands.
-const BLOCK: usize = 1 << 16;
 /// Fewer rows do not pay for the right operand's rearrangement.
 const FEWEST_ROWS: usize = 32;
 
@@ -128,14 +127,6 @@ impl MatMul {
         let a = if self.ta { [1, stored_m] } else { [self.k, 1] };
         let b = if self.tb { [1, self.k] } else { [self.n, 1] };
         (a, b)
-    }
-
-    /// Equal blocks of rows that the twin computes one by one. Gradients of weights are as large as weights: of them as few
-    /// as a core's cache has room for, so that an epilogue finds there what it adds to the weights.
-    fn blocks(&self) -> usize {
-        let fit = |blocks: &usize| self.m.is_multiple_of(*blocks) && self.m / blocks * self.n <= BLOCK;
-        let most = if self.ta { self.m / FEWEST_ROWS } else { 1 };
-        (1..=most).find(fit).unwrap_or(1)
     }
 
     fn images<F: Float>(&self, images: &Bytes, offset: usize, b: &[F], out: &mut [F]) {
@@ -169,8 +160,12 @@ impl Describe for MatMul {
     fn inputs(&self) -> usize {
         2
     }
+    /// Equal blocks of rows. Gradients of weights are as large as weights: of them as few as a core's cache has room for, so
+    /// that an epilogue finds there what it adds to the weights.
     fn rows(&self) -> usize {
-        self.blocks()
+        let fit = |blocks: &usize| self.m.is_multiple_of(*blocks) && self.m / blocks * self.n <= PIECE;
+        let most = if self.ta { self.m / FEWEST_ROWS } else { 1 };
+        (1..=most).find(fit).unwrap_or(1)
     }
     fn cost(&self) -> Cost {
         let [m, n, k] = [self.m, self.n, self.k].map(|x| x as f64);

@@ -73,8 +73,8 @@ impl Model {
         }
     }
 
-    /// Images that it is shown at a time out of training, at most: as many as leave its hidden layers in a core's cache, or
-    /// in memory.
+    /// Images that it is shown at a time out of training, at most: so many that to rearrange its weights for them costs
+    /// little, or as leave its hidden layers in memory.
     pub fn at_a_time(&self) -> usize {
         match self {
             Model::Mlp(_) => 2500,
