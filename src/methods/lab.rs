@@ -1,6 +1,7 @@
 //! What every method works with: the runs' parameters, the stream of tasks as index streams on the
 //! device, the episodic memory, and the test.
 
+use super::mask::{mask_of, masked};
 use super::test::{Test, TestImages};
 use crate::autodiff::{Stored, Tape, Var};
 use crate::data::ImageSet;
@@ -35,7 +36,7 @@ pub struct Lab {
     pub(super) maps: Stored,
     /// What prepared images are: pixel · scale + shift.
     preparation: Option<[Stored; 2]>,
-    /// For each task, what is added to the logits: 0 for its classes, as good as −∞ for the others.
+    /// For each task, what is added to the logits: 0 for its classes, as good as −∞ for the others. See [`masked`].
     pub(super) masks: Option<Stored>,
     data: &'static ImageSet,
     runs: Vec<Run>,
@@ -88,7 +89,7 @@ pub struct Batch<'t> {
     pub labels: Var<'t>,
     /// `[rows]`; as a rule they add up to 1, and a place without an example has 0.
     pub weights: Var<'t>,
-    /// What is added to the logits, `[rows, classes]`, where an example may only be one of its task's classes.
+    /// What [`masked`] takes, `[rows, classes]`, where an example may only be one of its task's classes.
     pub mask: Option<Var<'t>>,
 }
 
@@ -109,9 +110,6 @@ impl<'t> Batch<'t> {
         }
     }
 }
-
-/// What keeps a class out. An infinity would be NaN wherever it is multiplied by zero.
-const NEVER: f64 = -1e30;
 
 impl Lab {
     /// Places the data of a benchmark on the device, initialises parameters.
@@ -156,7 +154,7 @@ impl Lab {
                 session.write(statistics, r, &averages);
             }
             if let Some(masks) = &masks {
-                session.write(masks, r, &plan.iter().flat_map(|task| mask(task, model.classes())).collect::<Vec<_>>());
+                session.write(masks, r, &plan.iter().flat_map(|task| mask_of(task, model.classes())).collect::<Vec<_>>());
             }
             let memory = RingBuffer::new(settings.memory_per_class, model.classes());
             runs.push(Run { spec: spec.clone(), plan, memory, draws: generator(spec.seed, Stream::Memory, 0) });
@@ -286,7 +284,7 @@ impl Lab {
         self.preparation.as_ref().map_or(images, |[scale, shift]| images * all(scale) + all(shift))
     }
 
-    /// What is added to the logits of examples of these tasks, if anything.
+    /// What masks the logits of examples of these tasks, if anything: see [`masked`].
     pub fn mask<'t>(&self, tape: &'t Tape, tasks: Var<'t>) -> Option<Var<'t>> {
         self.masks.as_ref().map(|masks| {
             let classes = self.classes();
@@ -316,7 +314,7 @@ impl Lab {
 
     fn forward_by<'t>(&self, theta: Var<'t>, batch: &Batch<'t>, statistics: Statistics<'t>) -> Outcome<'t> {
         let outcome = self.model.forward(theta, batch.pixels, statistics);
-        Outcome { logits: batch.mask.map_or(outcome.logits, |mask| outcome.logits + mask), ..outcome }
+        Outcome { logits: batch.mask.map_or(outcome.logits, |mask| masked(outcome.logits, mask)), ..outcome }
     }
 
     /// Mean cross-entropy over the batch, Eq. 4.
@@ -473,8 +471,4 @@ fn kept_statistics<'t>(theta: Var<'t>, kept: Option<&Stored>, rows: usize) -> St
         Some(kept) => Statistics::Running(tape.load(kept)),
         None => Statistics::Batch { shares: tape.constant(1.0 / rows as f64, &[rows]) },
     }
-}
-
-fn mask(task: &TaskPlan, classes: usize) -> Vec<f64> {
-    (0..classes as u32).map(|class| if task.classes.contains(&class) { 0.0 } else { NEVER }).collect()
 }

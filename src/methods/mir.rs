@@ -29,8 +29,9 @@ impl Method for Mir {
 
 /// 1 for those `count` of the examples `present` whose loss rises most, else 0.
 pub fn most_interfered<'t>(before: Var<'t>, after: Var<'t>, present: Var<'t>, count: usize) -> Var<'t> {
-    // A place without an example comes last.
-    let rise = after - before - (1.0 - present) * 1e30;
+    // A place without an example comes last. Its rise is multiplied by 0 and not only outweighed, so that no order of
+    // the sum loses the others'.
+    let rise = (after - before) * present - (1.0 - present).step() * 1e30;
     let places = rise.elements();
     rise.reshape(&[1, places]).largest(count).reshape(&[places]) * present
 }

@@ -10,6 +10,7 @@ mod finetune;
 pub mod hal;
 pub mod icarl;
 mod lab;
+mod mask;
 mod mer;
 pub mod mir;
 mod multitask;

@@ -5,6 +5,7 @@
 //! Where each task has images of its own, they are gathered by number.
 
 use super::Lab;
+use super::mask::masked;
 use crate::autodiff::{Stored, Tape, Var};
 use crate::data::ImageSet;
 use crate::data::alike::in_pairs;
@@ -154,7 +155,7 @@ impl Lab {
         };
         let scores = scores(&tape, &batch);
         let rows = scores.shape()[0];
-        let scores = self.masks.as_ref().map_or(scores, |masks| scores + tape.row(masks).spread(0, rows));
+        let scores = self.masks.as_ref().map_or(scores, |masks| masked(scores, tape.row(masks).spread(0, rows)));
         tape.assign_row(&at.counts, scores.count_correct(labels));
         Test { program: self.session.compile(&tape) }
     }
