@@ -1,7 +1,7 @@
 //! What every method works with: the runs' parameters, the stream of tasks as index streams on the
 //! device, the episodic memory, and the test.
 
-use super::mask::{mask_of, masked};
+use super::mask::{masked, masks_of};
 use super::test::{Test, TestImages};
 use crate::autodiff::{Stored, Tape, Var};
 use crate::data::ImageSet;
@@ -154,7 +154,7 @@ impl Lab {
                 session.write(statistics, r, &averages);
             }
             if let Some(masks) = &masks {
-                session.write(masks, r, &plan.iter().flat_map(|task| mask_of(task, model.classes())).collect::<Vec<_>>());
+                session.write(masks, r, &masks_of(&plan, model.classes()));
             }
             let memory = RingBuffer::new(settings.memory_per_class, model.classes());
             runs.push(Run { spec: spec.clone(), plan, memory, draws: generator(spec.seed, Stream::Memory, 0) });

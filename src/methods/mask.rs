@@ -6,9 +6,11 @@ use crate::data::stream::TaskPlan;
 /// What keeps a class out. An infinity would be NaN wherever it is multiplied by zero.
 const NEVER: f64 = -1e30;
 
-/// The mask of a task, `[classes]`: 0 for its classes, [`NEVER`] for the others.
-pub(super) fn mask_of(task: &TaskPlan, classes: usize) -> Vec<f64> {
-    (0..classes as u32).map(|class| if task.classes.contains(&class) { 0.0 } else { NEVER }).collect()
+/// The masks of tasks, `[tasks, classes]`: 0 for a task's classes, [`NEVER`] for the others.
+pub(super) fn masks_of(tasks: &[TaskPlan], classes: usize) -> Vec<f64> {
+    let of =
+        |task: &TaskPlan| (0..classes as u32).map(|c| if task.classes.contains(&c) { 0.0 } else { NEVER }).collect();
+    tasks.iter().flat_map(|task| -> Vec<f64> { of(task) }).collect()
 }
 
 /// The logits of classes that a mask of the same shape lets in; [`NEVER`] for the others, whatever theirs are.
