@@ -7,6 +7,7 @@
 use crate::autotune::Tunable;
 use crate::catalogue::InVariant;
 use crate::float::Float;
+use crate::fold::{FEW_CHANNELS, Fold};
 use crate::frame::Sight;
 use crate::gpu::Traits;
 use crate::launch::{Cost, Describe, Input, Kernel, Shader, Twin, View};
@@ -118,6 +119,10 @@ impl Window {
     fn input_gradient<F: Float>(&self, images: Range<usize>, filters: &[F], slopes: &[F], out: &mut [F]) {
         let (image, places) = (out.len() / images.len(), self.output_elements() / self.batch);
         let slopes = &slopes[images.start * places..images.end * places];
+        if self.channels <= FEW_CHANNELS {
+            let (sight, filters) = (self.sight(), &filters[..self.filter_elements()]);
+            return Fold { sight, slopes, filters, columns: self.filters, images: out }.compute();
+        }
         let sets = self.stride[0] * self.stride[1];
         if (0..2).any(|axis| self.taps[axis] < self.stride[axis]) {
             out.fill(F::ZERO); // some pixels meet no tap

@@ -31,6 +31,20 @@ pub(crate) struct Place {
 }
 
 impl Sight {
+    /// Filters that see one pixel each, of images of so many channels, and whose results lie side by side.
+    pub fn of_single_pixels(size: [usize; 2], channels: usize, columns: usize) -> Sight {
+        Sight {
+            size,
+            channels,
+            before: [0, 0],
+            first: [0, 0],
+            stride: [1, 1],
+            taps: [1, 1],
+            places: size,
+            lands: (0, [size[1] * columns, columns]),
+        }
+    }
+
     /// Numbers that a row of a filter sees side by side.
     pub fn run(&self) -> usize {
         self.taps[1] * self.channels
@@ -47,7 +61,7 @@ impl Sight {
     }
 
     /// Rows or columns, zeros counted, that all places see.
-    fn reach(&self, axis: usize) -> usize {
+    pub fn reach(&self, axis: usize) -> usize {
         self.first[axis] + (self.places[axis] - 1) * self.stride[axis] + self.taps[axis]
     }
 
@@ -87,14 +101,16 @@ pub(crate) struct Frame<F> {
 const NUMBERS: usize = 1 << 15;
 
 impl<F: Float> Frame<F> {
-    pub fn new(sight: &Sight) -> Frame<F> {
+    pub fn new(sight: &Sight, columns: usize) -> Frame<F> {
         let inside = sight.stays_inside();
         let row =
             sight.channels * if inside { sight.size[1] } else { sight.reach(1).max(sight.before[1] + sight.size[1]) };
         let high = |rows: usize| (rows - 1) * sight.stride[0] + sight.taps[0];
         let whole = high(sight.places[0]) * row;
         let rows = (NUMBERS / row).saturating_sub(sight.taps[0]) / sight.stride[0] + 1;
-        let (images, rows) = ((NUMBERS / whole).max(1), if whole > NUMBERS { rows } else { sight.places[0] });
+        let beside = sight.places[0] * sight.places[1] * columns;
+        let (images, rows) =
+            ((NUMBERS / whole.max(beside)).max(1), if whole > NUMBERS { rows } else { sight.places[0] });
         let (image, seen) = match inside {
             true => (sight.image(), vec![]),
             false => (high(rows) * row, vec![F::ZERO; images * high(rows) * row]),
@@ -110,12 +126,15 @@ impl<F: Float> Frame<F> {
     /// The places in a full strip, whose results take `image` elements an image.
     pub fn places(&self, image: usize) -> Vec<Place> {
         let Sight { channels, first, stride, places: [_, wide], lands: (lands, [down, right]), .. } = self.sight;
-        let place = |(n, y, x): (usize, usize, usize)| Place {
-            sees: n * self.image + y * stride[0] * self.row + (first[1] + x * stride[1]) * channels,
-            lands: n * image + lands + y * down + x * right,
-        };
-        let rows = (0..self.images).flat_map(|n| (0..self.rows).map(move |y| (n, y)));
-        rows.flat_map(|(n, y)| (0..wide).map(move |x| (n, y, x))).map(place).collect()
+        let mut places = Vec::with_capacity(self.images * self.rows * wide);
+        for (n, y) in (0..self.images).flat_map(|n| (0..self.rows).map(move |y| (n, y))) {
+            let (sees, lands) = (n * self.image + y * stride[0] * self.row, n * image + lands + y * down);
+            places.extend(
+                (0..wide)
+                    .map(|x| Place { sees: sees + (first[1] + x * stride[1]) * channels, lands: lands + x * right }),
+            );
+        }
+        places
     }
 
     /// Strips that cover all places in so many images.

@@ -21,6 +21,7 @@ mod device;
 mod executable;
 mod expr;
 mod float;
+mod fold;
 mod frame;
 mod gather_pixels;
 mod gather_rows;

@@ -118,7 +118,7 @@ impl<F: Float> WithSimd for Slide<'_, F> {
         let mut packed = vec![F::ZERO; packed_length::<F, S>(&panels, numbers)];
         // What follows the filters in their buffer is not theirs.
         pack::<F, S>(&panels, &filters[..numbers * columns], columns, &mut packed);
-        let mut frame = Frame::new(&sight);
+        let mut frame = Frame::new(&sight, columns);
         let (places, row) = (frame.places(image), frame.row());
         for strip in frame.strips(out.len() / image) {
             let (count, first) = frame.lands(&strip, image);
@@ -190,16 +190,8 @@ fn store<F: Float, S: Simd, const V: usize>(vectors: [F::Vector<S>; V], out: &mu
 /// Numbers that the widest vectors hold.
 const MOST_LANES: usize = 16;
 
-/// Places that go by while a tile of a filter stays: what they see, and their slopes, are in the first-level cache.
-const GO_BY: usize = 128;
-
-/// What the output's cotangent is at some places in a panel's columns, and in what is behind them; `columns` numbers from
-/// one place to the next.
-#[derive(Clone, Copy)]
-struct Slopes<'a, F> {
-    slopes: &'a [F],
-    columns: usize,
-}
+/// Slopes that go by while a tile of a filter stays: they, and what their places see, are in the first-level cache.
+const GO_BY: usize = 2560;
 
 impl<F: Float> WithSimd for FilterGradient<'_, F> {
     type Output = ();
@@ -209,19 +201,34 @@ impl<F: Float> WithSimd for FilterGradient<'_, F> {
         let FilterGradient { sight, images, slopes, columns, numbers, filters } = self;
         let panels = panels::<F, S>(columns);
         let mut sums = vec![F::ZERO; packed_length::<F, S>(&panels, numbers.len())];
-        let mut frame = Frame::new(&sight);
+        let mut frame = Frame::new(&sight, columns);
         let (places, row) = (frame.places(0), frame.row());
+        let at_a_time = (GO_BY / columns).clamp(32, 128);
+        let mut block = vec![F::ZERO; at_a_time * 3 * F::lanes::<S>()];
         for strip in frame.strips(slopes.len() / columns / (sight.places[0] * sight.places[1])) {
             let numbered = frame.numbers(&strip);
             let seen = Seen { seen: frame.around(&strip, images), row, run: sight.run() };
-            for panel in &panels {
-                let sums = F::vectors_mut::<S>(&mut sums[panel.part::<F, S>(numbers.len())]);
-                let slopes = Slopes { slopes: &slopes[numbered.start * columns + panel.columns.start..], columns };
-                let places = &places[..numbered.len()];
-                match panel.vectors {
-                    1 => go_by::<F, S, 1, 8>(simd, seen, places, slopes, &numbers, sums),
-                    2 => go_by::<F, S, 2, 5>(simd, seen, places, slopes, &numbers, sums),
-                    _ => go_by::<F, S, 3, 3>(simd, seen, places, slopes, &numbers, sums),
+            let slopes = &slopes[numbered.start * columns..numbered.end * columns];
+            for (places, slopes) in places.chunks(at_a_time).zip(slopes.chunks(at_a_time * columns)) {
+                let places = &places[..slopes.len() / columns];
+                for panel in &panels {
+                    let sums = F::vectors_mut::<S>(&mut sums[panel.part::<F, S>(numbers.len())]);
+                    let slopes = &slopes[panel.columns.start..];
+                    let block = F::vectors_mut::<S>(&mut block);
+                    match panel.vectors {
+                        1 => {
+                            let slopes = side_by_side::<F, S, 1>(slopes, columns, places.len(), block);
+                            go_by::<F, S, 1, 8>(simd, seen, places, slopes, &numbers, sums);
+                        }
+                        2 => {
+                            let slopes = side_by_side::<F, S, 2>(slopes, columns, places.len(), block);
+                            go_by::<F, S, 2, 5>(simd, seen, places, slopes, &numbers, sums);
+                        }
+                        _ => {
+                            let slopes = side_by_side::<F, S, 3>(slopes, columns, places.len(), block);
+                            go_by::<F, S, 3, 3>(simd, seen, places, slopes, &numbers, sums);
+                        }
+                    }
                 }
             }
         }
@@ -229,39 +236,37 @@ impl<F: Float> WithSimd for FilterGradient<'_, F> {
     }
 }
 
-/// Adds what places contribute to a panel of the filters, `N` numbers of a filter at a time. Slopes are read in whole
-/// vectors: what lies beyond a place's own ends in sums that nobody reads.
+/// The first vectors of each of so many rows, `columns` numbers apart. What they hold beyond a row ends in sums that
+/// nobody reads.
+#[inline(always)]
+fn side_by_side<'a, F: Float, S: Simd, const V: usize>(
+    rows: &[F],
+    columns: usize,
+    count: usize,
+    block: &'a mut [F::Vector<S>],
+) -> &'a [F::Vector<S>] {
+    let width = V * F::lanes::<S>();
+    let block = &mut block[..count * V];
+    for (i, to) in block.chunks_exact_mut(V).enumerate() {
+        let row = &rows[i * columns..];
+        if row.len() >= width {
+            to.copy_from_slice(&F::vectors::<S>(&row[..width])[..V]);
+        } else {
+            let mut last = [F::ZERO; 3 * MOST_LANES];
+            last[..row.len()].copy_from_slice(row);
+            to.copy_from_slice(&F::vectors::<S>(&last)[..V]);
+        }
+    }
+    block
+}
+
+/// Adds what places contribute to a panel of the filters, `N` numbers of a filter at a time.
 #[inline(always)]
 fn go_by<F: Float, S: Simd, const V: usize, const N: usize>(
     simd: S,
-    seen: Seen<'_, F>,
-    places: &[Place],
-    Slopes { slopes, columns }: Slopes<'_, F>,
-    numbers: &Range<usize>,
-    sums: &mut [F::Vector<S>],
-) {
-    let width = V * F::lanes::<S>();
-    let whole = slopes.len().checked_sub(width).map_or(0, |room| room / columns + 1).min(places.len());
-    let (whole, last) = places.split_at(whole);
-    for start in (0..whole.len()).step_by(GO_BY) {
-        let places = &whole[start..(start + GO_BY).min(whole.len())];
-        let slopes = Slopes { slopes: &slopes[start * columns..], columns };
-        gather::<F, S, V, N>(simd, seen, places, slopes, numbers, sums);
-    }
-    if !last.is_empty() {
-        // Nothing lies behind the last slopes.
-        let mut padded = slopes[whole.len() * columns..].to_vec();
-        padded.resize(last.len() * columns + width, F::ZERO);
-        gather::<F, S, V, N>(simd, seen, last, Slopes { slopes: &padded, columns }, numbers, sums);
-    }
-}
-
-#[inline(always)]
-fn gather<F: Float, S: Simd, const V: usize, const N: usize>(
-    simd: S,
     Seen { seen, row, run }: Seen<'_, F>,
     places: &[Place],
-    slopes: Slopes<'_, F>,
+    slopes: &[F::Vector<S>],
     numbers: &Range<usize>,
     sums: &mut [F::Vector<S>],
 ) {
@@ -269,18 +274,22 @@ fn gather<F: Float, S: Simd, const V: usize, const N: usize>(
     while number < numbers.end {
         let (tap, within) = (number / run, number % run);
         let end = ((tap + 1) * run).min(numbers.end);
-        let sums = &mut sums[(number - numbers.start) * V..(end - numbers.start) * V];
         let mut at = tap * row + within;
-        let mut tiles = sums.chunks_exact_mut(N * V);
-        for sums in &mut tiles {
-            tile::<F, S, V, N>(simd, &seen[at..], places, slopes, sums);
-            at += N;
+        while number < end {
+            let sums = &mut sums[(number - numbers.start) * V..];
+            // A tile of one number waits for its sums: rather two of two than one of three and one.
+            let size = match end - number {
+                left if left >= N && left != N + 1 => N,
+                1 => 1,
+                _ => 2,
+            };
+            match size {
+                1 => tile::<F, S, V, 1>(simd, &seen[at..], places, slopes, sums),
+                2 => tile::<F, S, V, 2>(simd, &seen[at..], places, slopes, sums),
+                _ => tile::<F, S, V, N>(simd, &seen[at..], places, slopes, sums),
+            }
+            (number, at) = (number + size, at + size);
         }
-        for sums in tiles.into_remainder().chunks_exact_mut(V) {
-            tile::<F, S, V, 1>(simd, &seen[at..], places, slopes, sums);
-            at += 1;
-        }
-        number = end;
     }
 }
 
@@ -290,7 +299,7 @@ fn tile<F: Float, S: Simd, const V: usize, const N: usize>(
     simd: S,
     seen: &[F],
     places: &[Place],
-    Slopes { slopes, columns }: Slopes<'_, F>,
+    slopes: &[F::Vector<S>],
     sums: &mut [F::Vector<S>],
 ) {
     let mut tile = [[F::splat(simd, F::ZERO); V]; N];
@@ -299,9 +308,8 @@ fn tile<F: Float, S: Simd, const V: usize, const N: usize>(
             tile[n][v] = sums[n * V + v];
         }
     }
-    for (i, place) in places.iter().enumerate() {
+    for (place, slope) in places.iter().zip(slopes.chunks_exact(V)) {
         let numbers = &seen[place.sees..][..N];
-        let slope = &F::vectors::<S>(&slopes[i * columns..][..V * F::lanes::<S>()])[..V];
         for n in 0..N {
             let x = F::splat(simd, numbers[n]);
             for v in 0..V {
