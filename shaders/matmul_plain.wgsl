@@ -2,7 +2,7 @@
 //
 //   A  [m, k], or [k, m] if TA; with ONES_M op(A) has one row more than is stored, of ones
 //   B  [k, n], or [n, k] if TB; with ONES_K B has one row more, [k + 1, n], added to every row of C
-//   C  [m, n], after the epilogue; stored [n, m] with TC
+//   C  [m, n], after the epilogue; of a convolution stored [n, m]
 //
 // One thread an element, in rising k: the version to read first, and the one that the others are
 // compared with. Neighbouring threads own neighbouring columns, so that they share what they read of A
@@ -18,7 +18,6 @@
 
 override TA: bool;
 override TB: bool;
-override TC: bool;
 override ONES_K: bool;
 override ONES_M: bool;
 
@@ -59,15 +58,31 @@ fn load_b(start: u32, row: u32, column: u32, length: u32) -> f32 {
 // [/load_b patches]
 */
 
+// What C's columns are, how long sums are, and where C is stored: of a product; a convolution's are in patches.wgsl.
+// [columns]
+fn tile_of_set(tile: u32) -> u32 {
+    return tile;
+}
+fn depth() -> u32 {
+    return params.size.z;
+}
+fn has_place(column: u32) -> bool {
+    return true;
+}
+fn stored_at(row: u32, column: u32, rows: u32, columns: u32) -> u32 {
+    return row * columns + column;
+}
+// [/columns]
+
 @compute @workgroup_size(TILE_N, TILE_M)
-fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+fn main(@builtin(workgroup_id) tile: vec3<u32>, @builtin(local_invocation_id) thread: vec3<u32>) {
     let m = params.size.x;
     let n = params.size.y;
-    let k = params.size.z;
-    let col = id.x;
-    let row = id.y;
-    let run = id.z;
-    if row >= m || col >= n {
+    let col = tile_of_set(tile.x) * TILE_N + thread.x;
+    let row = tile.y * TILE_M + thread.y;
+    let k = depth();
+    let run = tile.z;
+    if row >= m || col >= n || !has_place(col) {
         return;
     }
     let stored_m = m - u32(ONES_M);
@@ -91,6 +106,6 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
                 * load_b(from_b, select(p, col, TB), select(col, p, TB), row_b);
         }
     }
-    let i = select(row * n + col, col * m + row, TC);
+    let i = stored_at(row, col, m, n);
     out[base(0u, run) + i] = epilogue(sum, i, run);
 }

@@ -2,7 +2,7 @@
 //
 //   A  [m, k], or [k, m] if TA; with ONES_M op(A) has one row more than is stored, of ones
 //   B  [k, n], or [n, k] if TB; with ONES_K B has one row more, [k + 1, n], added to every row of C
-//   C  [m, n], after the epilogue; stored [n, m] with TC
+//   C  [m, n], after the epilogue; of a convolution stored [n, m]
 //
 // For software Vulkan, where a subgroup is one vector register of the CPU. A workgroup is one subgroup
 // of eight lanes and owns 24 x 64 of C (or 8 x 64): a lane owns eight neighbouring columns, all rows of
@@ -33,7 +33,6 @@
 
 override TA: bool;
 override TB: bool;
-override TC: bool;
 override ONES_K: bool;
 override ONES_M: bool;
 
@@ -48,8 +47,24 @@ const SUBGROUP: u32 = 8u;
 var<private> size: vec4<u32>;
 
 fn read_size(lane: u32) {
-    size = params.size + vec4(lane / SUBGROUP);
+    size = vec4(params.size.xy, depth(), 0u) + vec4(lane / SUBGROUP);
 }
+
+// What C's columns are, how long sums are, and where C is stored: of a product; a convolution's are in patches.wgsl.
+// [columns]
+fn tile_of_set(tile: u32) -> u32 {
+    return tile;
+}
+fn depth() -> u32 {
+    return params.size.z;
+}
+fn has_place(column: u32) -> bool {
+    return true;
+}
+fn stored_at(row: u32, column: u32, rows: u32, columns: u32) -> u32 {
+    return row * columns + column;
+}
+// [/columns]
 
 // Eight neighbours, as two columns of four; those of four k; and of eight rows.
 alias Eight = mat2x4<f32>;
@@ -212,8 +227,10 @@ fn store(row: u32, col: u32, run: u32, sums: Block) {
     var rows = sums;
     for (var r = row; r < min(row + 8u, size.x); r += 1u) {
         for (var c = col; c < min(col + 8u, size.y); c += 1u) {
-            let i = select(r * size.y + c, c * size.x + r, TC);
-            out[start + i] = epilogue(rows[r - row][(c - col) / 4u][c % 4u], i, run);
+            if has_place(c) {
+                let i = stored_at(r, c, size.x, size.y);
+                out[start + i] = epilogue(rows[r - row][(c - col) / 4u][c % 4u], i, run);
+            }
         }
     }
 }
@@ -221,10 +238,11 @@ fn store(row: u32, col: u32, run: u32, sums: Block) {
 // 24 rows.
 @compute @workgroup_size(SUBGROUP)
 fn main(@builtin(workgroup_id) tile: vec3<u32>, @builtin(subgroup_invocation_id) lane: u32) {
+    let of_set = tile_of_set(tile.x);
     read_size(lane);
     let run = tile.z;
     let row = tile.y * TILE_M;
-    let col = tile.x * TILE_N + lane * 8u;
+    let col = of_set * TILE_N + lane * 8u;
     let from_a = base(1u, run);
     let from_b = base(2u, run);
     var top = bias(from_b, col);
@@ -244,9 +262,10 @@ fn main(@builtin(workgroup_id) tile: vec3<u32>, @builtin(subgroup_invocation_id)
 // A row: a lane loads four of every 32 k.
 @compute @workgroup_size(SUBGROUP)
 fn single(@builtin(workgroup_id) tile: vec3<u32>, @builtin(subgroup_invocation_id) lane: u32) {
+    let of_set = tile_of_set(tile.x);
     read_size(lane);
     let run = tile.z;
-    let col = tile.x * TILE_N + lane * 8u;
+    let col = of_set * TILE_N + lane * 8u;
     let from_a = base(1u, run);
     let from_b = base(2u, run);
     let start = bias(from_b, col);
@@ -263,10 +282,11 @@ fn single(@builtin(workgroup_id) tile: vec3<u32>, @builtin(subgroup_invocation_i
 // Eight rows: for products that have no more.
 @compute @workgroup_size(SUBGROUP)
 fn low(@builtin(workgroup_id) tile: vec3<u32>, @builtin(subgroup_invocation_id) lane: u32) {
+    let of_set = tile_of_set(tile.x);
     read_size(lane);
     let run = tile.z;
     let row = tile.y * LOW_M;
-    let col = tile.x * TILE_N + lane * 8u;
+    let col = of_set * TILE_N + lane * 8u;
     let from_a = base(1u, run);
     let from_b = base(2u, run);
     var sums = bias(from_b, col);

@@ -2,7 +2,7 @@
 //
 //   A  [m, k], or [k, m] if TA; with ONES_M op(A) has one row more than is stored, of ones
 //   B  [k, n], or [n, k] if TB; with ONES_K B has one row more, [k + 1, n], added to every row of C
-//   C  [m, n], after the epilogue; stored [n, m] with TC
+//   C  [m, n], after the epilogue; of a convolution stored [n, m]
 //
 // For hardware. A workgroup owns TILE_M x TILE_N of C and goes through k TILE_K at a time: its threads copy a block
 // of each operand to workgroup memory, four neighbours at once, and then multiply. A thread owns QUADS_M x QUADS_N
@@ -33,7 +33,6 @@
 
 override TA: bool;
 override TB: bool;
-override TC: bool;
 override ONES_K: bool;
 override ONES_M: bool;
 
@@ -139,10 +138,26 @@ fn load_b(start: u32, row: u32, column: u32, length: u32) -> vec4<f32> {
 // [/load_b patches by four]
 */
 
+// What C's columns are, how long sums are, and where C is stored: of a product; a convolution's are in patches.wgsl.
+// [columns]
+fn tile_of_set(tile: u32) -> u32 {
+    return tile;
+}
+fn depth() -> u32 {
+    return params.size.z;
+}
+fn has_place(column: u32) -> bool {
+    return true;
+}
+fn stored_at(row: u32, column: u32, rows: u32, columns: u32) -> u32 {
+    return row * columns + column;
+}
+// [/columns]
+
 // op(A)[row, k .. k + 4], or if TA, where neighbours are rows, op(A)[row .. row + 4, k].
 fn four_of_a(start: u32, row: u32, k: u32) -> vec4<f32> {
     let m = params.size.x;
-    let depth = params.size.z;
+    let depth = depth();
     if !TA {
         return select(vec4(0.0), load_a(start, min(row, m - 1u), k, depth), k < depth);
     }
@@ -157,7 +172,7 @@ fn four_of_a(start: u32, row: u32, k: u32) -> vec4<f32> {
 // op(B)[k, col .. col + 4], or if TB op(B)[k .. k + 4, col].
 fn four_of_b(start: u32, k: u32, col: u32) -> vec4<f32> {
     let n = params.size.y;
-    let depth = params.size.z;
+    let depth = depth();
     if TB {
         return select(vec4(0.0), load_b(start, min(col, n - 1u), k, depth), k < depth);
     }
@@ -231,22 +246,22 @@ fn take(at: u32) -> mat4x4<f32> {
 fn store(row: u32, col: u32, run: u32, sum: f32) {
     let m = params.size.x;
     let n = params.size.y;
-    if row < m && col < n {
+    if row < m && col < n && has_place(col) {
         var value = sum;
         if ONES_K {
-            value += load_b(base(2u, run), params.size.z, col / 4u * 4u, n)[col % 4u];
+            value += load_b(base(2u, run), depth(), col / 4u * 4u, n)[col % 4u];
         }
-        let i = select(row * n + col, col * m + row, TC);
+        let i = stored_at(row, col, m, n);
         out[base(0u, run) + i] = epilogue(value, i, run);
     }
 }
 
 @compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) tile: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
-    let depth = params.size.z;
     let run = tile.z;
     let row = tile.y * TILE_M;
-    let col = tile.x * TILE_N;
+    let col = tile_of_set(tile.x) * TILE_N;
+    let depth = depth();
     let from_a = base(1u, run);
     let from_b = base(2u, run);
     let across = thread % ACROSS;

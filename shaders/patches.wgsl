@@ -6,7 +6,9 @@
 //
 // Two walks: FORWARD, places are those of the output, each seeing the input at place · stride − padding + tap.
 // Backward (for the input's gradient), places are those of the input, each seeing the output that it went
-// into: (place + padding − tap) / stride, where that is whole.
+// into: (place + padding − tap) / stride, where that is whole. For places a stride apart it is whole for the same
+// taps: they are a set, and a workgroup computes places of one set, by its taps alone. Of a set, columns of C are its
+// places in all images, SET_TILES tiles of them; and k counts its taps.
 //
 // All sizes are constants, so that no division is by a variable. Launched by kernels/src/conv.rs.
 
@@ -15,43 +17,98 @@ override FORWARD: bool;
 override HEIGHT: u32;
 override WIDTH: u32;
 override CHANNELS: u32;
-// Places in a row, and in an image.
+// Of the images that see.
+override HIGH: u32;
+override WIDE: u32;
+// Places of a set in a row, and in an image; where places are the output's there is one set.
 override PLACES_X: u32;
 override PLACES: u32;
+override SET_TILES: u32;
+override TAPS_Y: u32;
 override TAPS_X: u32;
 override STRIDE_Y: u32;
 override STRIDE_X: u32;
 override PAD_Y: u32;
 override PAD_X: u32;
 
+// Taps in a row of those that a set meets, at most: others meet one less.
+override SET_TAPS_X: u32;
+
+// What a workgroup computes, (y, x): its set's first place; the taps that it meets, and the first of them; and which
+// pixel the first place meets by that.
+var<private> own_set: vec2<u32>;
+var<private> taps: vec2<u32>;
+var<private> first_tap: vec2<u32>;
+var<private> first_seen: vec2<u32>;
+
+// Which tile of the set's columns is a tile of all.
+fn tile_of_set(tile: u32) -> u32 {
+    if FORWARD {
+        return tile;
+    }
+    let number = tile / SET_TILES;
+    let all = vec2(TAPS_Y, TAPS_X);
+    let stride = vec2(STRIDE_Y, STRIDE_X);
+    let padded = vec2(number / STRIDE_X, number % STRIDE_X) + vec2(PAD_Y, PAD_X);
+    own_set = vec2(number / STRIDE_X, number % STRIDE_X);
+    first_tap = padded % stride;
+    first_seen = padded / stride;
+    taps = select(vec2(0u), (all - first_tap + stride - 1u) / stride, first_tap < all);
+    return tile % SET_TILES;
+}
+
+fn depth() -> u32 {
+    return select(taps.y * taps.x * CHANNELS, params.size.z, FORWARD);
+}
+
+// The pixel of a column of C, (y, x), which for some columns of a set is past the edge.
+fn pixel_of(column: u32) -> vec2<u32> {
+    let place = column % PLACES;
+    return vec2(place / PLACES_X, place % PLACES_X) * vec2(STRIDE_Y, STRIDE_X) + own_set;
+}
+
+fn has_place(column: u32) -> bool {
+    let pixel = pixel_of(column);
+    return FORWARD || (pixel.x < HIGH && pixel.y < WIDE);
+}
+
+// C is stored place by place.
+fn stored_at(row: u32, column: u32, rows: u32, columns: u32) -> u32 {
+    let pixel = pixel_of(column);
+    let place = (column / PLACES * HIGH + pixel.x) * WIDE + pixel.y;
+    return select(place, column, FORWARD) * rows + row;
+}
+
 struct Pixel {
     at: u32,
     inside: bool,
 }
 
-// Where one coordinate of a tap lies in the images, or past their edge. What would be negative wraps round to a
-// large number, and is past the edge, too.
-fn seen(place: u32, tap: u32, stride: u32, pad: u32, length: u32) -> vec2<u32> {
+// A tap by its number; of those that the set meets.
+fn tap_at(number: u32) -> vec2<u32> {
     if FORWARD {
-        let at = place * stride + tap - pad;
-        return vec2(min(at, length - 1u), u32(at < length));
+        return vec2(number / TAPS_X, number % TAPS_X);
     }
-    let at = place + pad - tap;
-    let whole = at / stride;
-    return vec2(min(whole, length - 1u), u32(whole < length && at % stride == 0u));
+    let y = select(number / max(SET_TAPS_X - 1u, 1u), number / SET_TAPS_X, taps.y == SET_TAPS_X);
+    return vec2(y, number - y * taps.y);
 }
 
-// The number in a row and column of the matrix.
+// The number in a row and column of the matrix. What would be a negative coordinate wraps round to a large number, and
+// is past the edge, too.
 fn patch_at(row: u32, column: u32) -> Pixel {
-    let tap = column / CHANNELS;
-    let place = row % PLACES;
-    let y = seen(place / PLACES_X, tap / TAPS_X, STRIDE_Y, PAD_Y, HEIGHT);
-    let x = seen(place % PLACES_X, tap % TAPS_X, STRIDE_X, PAD_X, WIDTH);
-    let at = ((row / PLACES * HEIGHT + y.x) * WIDTH + x.x) * CHANNELS + column % CHANNELS;
-    return Pixel(at, y.y + x.y == 2u);
+    let tap = tap_at(column / CHANNELS);
+    let number = row % PLACES;
+    let place = vec2(number / PLACES_X, number % PLACES_X);
+    let size = vec2(HEIGHT, WIDTH);
+    let at = select(place + first_seen - tap, place * vec2(STRIDE_Y, STRIDE_X) + tap - vec2(PAD_Y, PAD_X), vec2(FORWARD));
+    let inside = at < size;
+    let nearest = min(at, size - 1u);
+    let pixel = (row / PLACES * HEIGHT + nearest.x) * WIDTH + nearest.y;
+    return Pixel(pixel * CHANNELS + column % CHANNELS, inside.x && inside.y);
 }
 
 // Where filters [taps, into, CHANNELS] keep what leads from one of `into` channels, a row, to a tap and channel.
 fn filter_at(row: u32, column: u32, into: u32) -> u32 {
-    return (column / CHANNELS * into + row) * CHANNELS + column % CHANNELS;
+    let tap = first_tap + tap_at(column / CHANNELS) * vec2(STRIDE_Y, STRIDE_X);
+    return ((tap.x * TAPS_X + tap.y) * into + row) * CHANNELS + column % CHANNELS;
 }

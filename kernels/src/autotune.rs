@@ -86,7 +86,7 @@ fn launches(kernel: &dyn Tunable, variants: &[Variant], store: &mut Store) -> Ve
     let [a, b] = kernel.operands();
     let left = buffer("left", a, if product.bytes { Kind::Bytes } else { Kind::Float });
     let inputs = vec![left, buffer("right", b, Kind::Float)];
-    let output = buffer("result", product.m * product.n, Kind::Float);
+    let output = buffer("result", kernel.in_variant(variants[0]).describe().elements(), Kind::Float);
     let launch = |&variant: &Variant| Launch {
         kernel: kernel.in_variant(variant),
         epilogue: Default::default(),

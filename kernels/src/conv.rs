@@ -175,21 +175,24 @@ impl Window {
 
 impl Conv {
     /// The convolution as a product, whose left operand has a row a channel: the tiles of a product are flat and
-    /// wide, and there are few channels and many places.
+    /// wide, and there are few channels and many places. Of the input's gradient, one set of pixels: those that lie a stride
+    /// apart, and meet the same taps; of all sets none meets more.
     pub(crate) fn product(&self) -> MatMul {
         let w = &self.window;
         let plain = MatMul { m: 0, n: 0, k: 0, ta: true, tb: true, ones: Ones::No, bytes: false };
         match self.part {
             ConvPart::Output => MatMul { m: w.filters, n: w.places(), k: w.patch(), ..plain },
             ConvPart::Filters => MatMul { m: w.filters, n: w.patch(), k: w.places(), tb: false, ..plain },
-            ConvPart::Input => MatMul {
-                m: w.channels,
-                n: w.batch * w.input[0] * w.input[1],
-                k: w.taps[0] * w.taps[1] * w.filters,
-                ta: false,
-                ..plain
-            },
+            ConvPart::Input => {
+                let ([high, wide], [taps_y, taps_x]) = (self.patches().places_of_set(), self.patches().taps_of_set());
+                MatMul { m: w.channels, n: w.batch * high * wide, k: taps_y * taps_x * w.filters, ta: false, ..plain }
+            }
         }
+    }
+
+    /// How many of these products compute all.
+    pub(crate) fn sets(&self) -> usize {
+        self.patches().sets().iter().product()
     }
 
     /// The images that are seen, from which places.

@@ -20,15 +20,37 @@ pub(crate) struct Patches {
 }
 
 impl Patches {
-    fn constants(&self) -> Vec<(&'static str, f64)> {
+    /// Sets of places that are computed apart, (y, x): see the shader.
+    pub fn sets(&self) -> [usize; 2] {
+        if self.forward { [1, 1] } else { self.stride }
+    }
+
+    /// Height and width of an image's places of one set.
+    pub fn places_of_set(&self) -> [usize; 2] {
+        [0, 1].map(|axis| self.places[axis].div_ceil(self.sets()[axis]))
+    }
+
+    /// Taps that a place of a set meets at most, (y, x).
+    pub fn taps_of_set(&self) -> [usize; 2] {
+        [0, 1].map(|axis| self.taps[axis].div_ceil(self.sets()[axis]))
+    }
+
+    /// Where so many tiles of columns are a set.
+    fn constants(&self, set_tiles: usize) -> Vec<(&'static str, f64)> {
+        let ([places_y, places_x], [_, set_taps_x]) = (self.places_of_set(), self.taps_of_set());
         let constants = [
             ("FORWARD", usize::from(self.forward)),
             ("HEIGHT", self.seen[0]),
             ("WIDTH", self.seen[1]),
             ("CHANNELS", self.channels),
-            ("PLACES_X", self.places[1]),
-            ("PLACES", self.places[0] * self.places[1]),
+            ("HIGH", self.places[0]),
+            ("WIDE", self.places[1]),
+            ("PLACES_X", places_x),
+            ("PLACES", places_y * places_x),
+            ("SET_TILES", set_tiles),
+            ("TAPS_Y", self.taps[0]),
             ("TAPS_X", self.taps[1]),
+            ("SET_TAPS_X", set_taps_x),
             ("STRIDE_Y", self.stride[0]),
             ("STRIDE_X", self.stride[1]),
             ("PAD_Y", self.padding[0]),
@@ -49,17 +71,18 @@ pub(crate) fn shader(product: &MatMul, patches: Option<&Patches>, variant: Varia
         Variant::Subgroup if product.m <= number(&text, "LOW_M") => ("low", covers(&text, "LOW_M")),
         Variant::Subgroup => ("main", covers(&text, "TILE_M")),
     };
-    let groups = [product.n.div_ceil(columns) as u32, product.m.div_ceil(rows) as u32];
+    let set_tiles = product.n.div_ceil(columns);
+    let sets = patches.map_or(1, |patches| patches.sets().iter().product());
+    let groups = [(sets * set_tiles) as u32, product.m.div_ceil(rows) as u32];
     assert!(groups.iter().all(|&g| g <= 65_535), "{product:?} is too large for one launch: {groups:?} workgroups");
     let flag = |b: bool| f64::from(u8::from(b));
     let mut constants = vec![
         ("TA", flag(product.ta)),
         ("TB", flag(product.tb)),
-        ("TC", flag(patches.is_some())),
         ("ONES_K", flag(product.ones == Ones::Column)),
         ("ONES_M", flag(product.ones == Ones::Row)),
     ];
-    constants.extend(patches.map(Patches::constants).unwrap_or_default());
+    constants.extend(patches.map(|patches| patches.constants(set_tiles)).unwrap_or_default());
     let size = vec![product.m as u32, product.n as u32, product.k as u32, 0];
     let kind = if let Variant::Tiled(tile) = variant { tile.name } else { "" };
     Shader { source: load(text, product, patches, variant, inputs).into(), entry, kind, constants, size, groups }
@@ -106,6 +129,7 @@ fn load(
         None => with_words(&text, 'b', "", by_four(1, rows[1])),
     };
     if patches.is_some() {
+        text = text.replacen(&block(&text, "columns"), "", 1);
         text.push_str(include_str!("../../shaders/patches.wgsl"));
     }
     text

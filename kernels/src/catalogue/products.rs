@@ -242,7 +242,10 @@ fn conv_limits(conv: &Conv) -> Result<(), String> {
     let w = &conv.window;
     let inside = |axis: usize| (w.output[axis] - 1) * w.stride[axis] < w.input[axis] + 2 * w.padding[axis];
     match inside(0) && inside(1) {
-        true => launch_limits(&conv.product()),
+        true => {
+            let product = conv.product();
+            launch_limits(&MatMul { n: product.n * conv.sets(), ..product })
+        }
         false => {
             Err("every place of a filter must begin within the padded input; take a smaller output or stride".into())
         }
