@@ -221,17 +221,35 @@ fn add(sum: Eight, x: vec4<f32>, y: Deep) -> Eight {
     return sum + x.x * y[0] + x.y * y[1] + x.z * y[2] + x.w * y[3];
 }
 
-// The ends of the loops are not constants, or the driver would unroll them, with 64 copies of the epilogue.
+// Column by column. The block moves along, since to ask it for a column by a number costs a loop over the lanes; and the
+// loop's end is not a constant, or the driver would unroll it, with 64 copies of the epilogue.
 fn store(row: u32, col: u32, run: u32, sums: Block) {
     let start = base(0u, run);
     var rows = sums;
-    for (var r = row; r < min(row + 8u, size.x); r += 1u) {
-        for (var c = col; c < min(col + 8u, size.y); c += 1u) {
-            if has_place(c) {
-                let i = stored_at(r, c, size.x, size.y);
-                out[start + i] = epilogue(rows[r - row][(c - col) / 4u][c % 4u], i, run);
-            }
+    for (var c = col; c < min(col + 8u, size.y); c += 1u) {
+        if has_place(c) {
+            put(start, row, c, run, rows[0][0].x);
+            put(start, row + 1u, c, run, rows[1][0].x);
+            put(start, row + 2u, c, run, rows[2][0].x);
+            put(start, row + 3u, c, run, rows[3][0].x);
+            put(start, row + 4u, c, run, rows[4][0].x);
+            put(start, row + 5u, c, run, rows[5][0].x);
+            put(start, row + 6u, c, run, rows[6][0].x);
+            put(start, row + 7u, c, run, rows[7][0].x);
         }
+        rows = Block(next(rows[0]), next(rows[1]), next(rows[2]), next(rows[3]),
+            next(rows[4]), next(rows[5]), next(rows[6]), next(rows[7]));
+    }
+}
+
+fn next(row: Eight) -> Eight {
+    return Eight(vec4(row[0].yzw, row[1].x), vec4(row[1].yzw, 0.0));
+}
+
+fn put(start: u32, row: u32, col: u32, run: u32, sum: f32) {
+    if row < size.x {
+        let i = stored_at(row, col, size.x, size.y);
+        out[start + i] = epilogue(sum, i, run);
     }
 }
 
