@@ -1,7 +1,7 @@
 //! Which nodes are stored, and which are computed on the way into another.
 //!
 //! An elementwise node is computed inside whatever reads it, as long as that is one place, or the node
-//! costs nothing to repeat (a constant, a broadcast, a mask). What remains is stored: each such node is
+//! costs nothing to repeat (a constant, a broadcast, a mask, a single number). What remains is stored: each such node is
 //! the end of a chain, which becomes the epilogue of a kernel (a product, a sum) whose result only the
 //! chain reads, or a launch of its own.
 
@@ -54,9 +54,10 @@ fn transparent(op: Op) -> bool {
     matches!(op, Op::Reshape)
 }
 
-/// Whether it may be computed again wherever it is read.
-fn cheap(op: Op) -> bool {
-    matches!(op, Op::Constant(_) | Op::OneHot | Op::Spread { .. } | Op::Place { .. } | Op::Unary(Unary::Step))
+/// Whether it may be computed again wherever it is read: single numbers may.
+fn cheap(node: &Node) -> bool {
+    node.elements() == 1
+        || matches!(node.op, Op::Constant(_) | Op::OneHot | Op::Spread { .. } | Op::Place { .. } | Op::Unary(Unary::Step))
 }
 
 impl<'a> Fusion<'a> {
@@ -84,7 +85,7 @@ impl<'a> Fusion<'a> {
     fn decide(&mut self, id: usize, by_force: bool) {
         let node = &self.nodes[id];
         let elementwise = node.op.is_elementwise();
-        if elementwise && (by_force || (self.read_by[id].len() != 1 && !cheap(node.op))) {
+        if elementwise && (by_force || (self.read_by[id].len() != 1 && !cheap(node))) {
             self.stored[id] = true;
         }
         let readers = if self.stored[id] && elementwise { BTreeSet::from([id]) } else { self.read_by[id].clone() };
@@ -163,7 +164,7 @@ impl<'a> Fusion<'a> {
                 .iter()
                 .rev()
                 .copied()
-                .find(|&id| id != root && self.inside(id, root) && !cheap(self.nodes[id].op));
+                .find(|&id| id != root && self.inside(id, root) && !cheap(&self.nodes[id]));
             return Err(inner.expect("a chain with many inputs has inner nodes"));
         }
         Ok(Chain { node: root, host, epilogue: builder.epilogue, extras: builder.extras, members: builder.members })

@@ -6,7 +6,7 @@
 //! unless the result is far larger.
 
 use crate::autodiff::{Op, Tape, Var};
-use hindsight_kernels::{Binary, BufferId, Ones, Unary, View};
+use hindsight_kernels::{Binary, BufferId, Kind, Ones, Unary, View};
 use std::ops::Range;
 
 /// A rewritten tape, and where its values are written at the end of a step.
@@ -27,6 +27,8 @@ pub(super) fn split(recorded: &Tape) -> Split {
                 Op::Detach => inputs[0],
                 Op::Slice { offset } => slice(inputs[0], offset, &node.shape),
                 Op::MatMul { ta, tb, ones } => product(inputs[0], inputs[1], ta, tb, ones),
+                Op::Spread { .. } => spread(inputs[0], node.op, node.shape),
+                Op::Sum { .. } if node.elements() == 1 => total(inputs[0], node.op, node.shape),
                 op => tape.record(op, &inputs, node.shape, node.values),
             }));
         }
@@ -105,8 +107,8 @@ fn part_of<'t>(value: Var<'t>, range: &Range<usize>) -> Var<'t> {
 /// A product, with common factors of its operands taken out.
 fn product<'t>(a: Var<'t>, b: Var<'t>, ta: bool, tb: bool, ones: Ones) -> Var<'t> {
     let plain = a.product(b, ta, tb, ones);
-    // A result that is a little larger costs less than the launch that scales an operand.
-    let least = plain.elements() / 4;
+    // A result that is not much larger costs less than the launch that scales an operand.
+    let least = plain.elements() / MUCH_LARGER;
     let (left, right) = (factor(a, least), factor(b, least));
     // The ones beside a are not scaled with it.
     let left = left.filter(|_| ones == Ones::No);
@@ -119,6 +121,41 @@ fn product<'t>(a: Var<'t>, b: Var<'t>, ta: bool, tb: bool, ones: Ones) -> Var<'t
     [first, second].into_iter().flatten().fold(bare, |product, factor| product * factor.spread_to(&bare.shape()))
 }
 
+/// How many times an operand a product is, from which on its scaling costs more than a launch.
+const MUCH_LARGER: usize = 32;
+
+/// Copies of a value, with a common factor taken out: what remains is often stored anyway.
+fn spread<'t>(value: Var<'t>, op: Op, shape: Vec<usize>) -> Var<'t> {
+    let (bare, by) = factor(value, 2).map_or((value, None), |(bare, by)| (bare, Some(by)));
+    let copies = value.tape().record(op, &[bare], shape.clone(), Kind::Float);
+    by.map_or(copies, |by| copies * by.spread_to(&shape))
+}
+
+/// Terms of a sum up to which a matrix product's kernel is as good.
+const FEW_TERMS: usize = 1024;
+
+/// The sum of all elements. That of two values' products is a product of a row and a column: no launch writes its terms.
+fn total<'t>(value: Var<'t>, op: Op, shape: Vec<usize>) -> Var<'t> {
+    let terms = value.elements();
+    match factors(value).filter(|_| terms <= FEW_TERMS) {
+        Some([a, b]) => {
+            let row = |x: Var<'t>| x.reshape(&[1, terms]);
+            product(row(a), row(b), false, true, Ones::No).reshape(&shape)
+        }
+        None => value.tape().record(op, &[value], shape, Kind::Float),
+    }
+}
+
+/// The two values, neither of them one number everywhere, whose product this is.
+fn factors<'t>(value: Var<'t>) -> Option<[Var<'t>; 2]> {
+    let (op, inputs) = value.recorded();
+    match op {
+        Op::Binary(Binary::Mul) if inputs.iter().all(|&x| uniform(x).is_none()) => Some([inputs[0], inputs[1]]),
+        Op::Reshape => factors(inputs[0]),
+        _ => None,
+    }
+}
+
 /// A value of at least `least` elements as another times a single number.
 fn factor<'t>(value: Var<'t>, least: usize) -> Option<(Var<'t>, Var<'t>)> {
     if value.elements() < least {
@@ -127,7 +164,11 @@ fn factor<'t>(value: Var<'t>, least: usize) -> Option<(Var<'t>, Var<'t>)> {
     let (op, inputs) = value.recorded();
     match op {
         Op::Unary(Unary::Neg) => Some((inputs[0], value.tape().constant(-1.0, &[]))),
-        Op::Binary(Binary::Mul) => Some((inputs[0], uniform(inputs[1])?)),
+        Op::Binary(Binary::Mul) => match [uniform(inputs[0]), uniform(inputs[1])] {
+            [_, Some(by)] => Some((inputs[0], by)),
+            [Some(by), None] => Some((inputs[1], by)),
+            [None, None] => None,
+        },
         Op::Reshape => factor(inputs[0], least).map(|(bare, by)| (bare.reshape(&value.shape()), by)),
         Op::Slice { offset } => factor(inputs[0], least).map(|(bare, by)| (bare.slice(offset, &value.shape()), by)),
         _ => None,
