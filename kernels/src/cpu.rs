@@ -40,6 +40,11 @@ struct Scratch<F> {
     registers: Vec<F>,
 }
 
+/// Threads that share each of so many runs.
+pub(crate) fn threads_of_a_run(runs: usize) -> usize {
+    (rayon::current_num_threads() / runs.max(1)).max(1)
+}
+
 /// A write into a stored buffer that waits until all steps are done.
 type Deferred<F> = (usize, usize, Vec<F>);
 
@@ -70,7 +75,7 @@ impl<F: TwinCall> CpuProgram<F> {
         watch: impl Fn(usize) -> W,
     ) -> Vec<W> {
         let threads = rayon::current_num_threads().min(memory.runs.len());
-        let sharing = rayon::current_num_threads() / threads;
+        let sharing = threads_of_a_run(memory.runs.len());
         // Small turns share the runs evenly among threads; large ones keep a run's state in cache.
         let turn = (steps.len() / 8).max(1);
         let (shared, last) = (&memory.shared, steps.end);

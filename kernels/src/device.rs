@@ -1,6 +1,7 @@
 //! Which device computes, and how a user names it.
 
 use crate::choices::{ChoicesError, Tuning};
+use crate::executable::Order;
 use crate::gpu::{Gpu, Traits};
 use crate::launch::Launch;
 use crate::timing::Clock;
@@ -183,6 +184,17 @@ impl Device {
     /// Whether it is a GPU, and no CPU that plays one.
     pub fn is_hardware(&self) -> bool {
         matches!(self, Device::Gpu(gpu) if !gpu.traits().software)
+    }
+
+    /// How much of the device may compute one launch, of so many runs in that order: on the CPU as many of its threads as
+    /// share a run.
+    pub fn part_of_a_launch(&self, runs: usize, order: Order) -> f64 {
+        let sharing = match (self, order) {
+            (Device::Gpu(_), _) => return 1.0,
+            (_, Order::Sequential) => crate::cpu::threads_of_a_run(runs),
+            (_, Order::Independent) => 1,
+        };
+        sharing as f64 / rayon::current_num_threads() as f64
     }
 
     /// All adapters of this machine.

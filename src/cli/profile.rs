@@ -4,6 +4,7 @@ use super::args::{RunArgs, count};
 use super::run::run_profiled;
 use super::{CliError, print};
 use clap::Args;
+use hindsight::bench::{Ceilings, Effort};
 use hindsight::device::Device;
 use hindsight::experiment::{self, Experiment};
 use hindsight::profile::Profile;
@@ -46,6 +47,8 @@ pub fn explain(args: &RunArgs, tuned: &[Tuned], device: &Device) -> Result<(), C
 /// Prints where the time went, and writes the trace and the page; nothing where nothing ran.
 pub fn conclude(recorder: &Recorder, folder: &Path) -> Result<(), CliError> {
     let Some(profile) = Profile::of(recorder) else { return Ok(()) };
+    let ceilings = Ceilings::measure(recorder.device(), Effort::QUICK);
+    let profile = profile.under(ceilings.map_err(CliError::Ceilings)?);
     print(&format!("\n{}", profile.to_text()))?;
     let (page, trace) = (folder.join("profile.html"), folder.join("trace.json"));
     write_file(&page, profile.page().render())?;

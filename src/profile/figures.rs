@@ -77,7 +77,7 @@ impl Profile {
     pub(super) fn flame(&self) -> Svg {
         let legend = self.legend();
         let of_program = |program: &Recorded| {
-            let launches: Vec<(&ExplainedLaunch, Sum)> = sums::launches(program).collect();
+            let launches: Vec<(&ExplainedLaunch, Sum)> = self.launches(program).collect();
             let part = |launches: &[(&ExplainedLaunch, Sum)], key: &dyn Fn(&ExplainedLaunch) -> String| {
                 sums::grouped(launches.iter().map(|(launch, sum)| (key(launch), *sum)))
             };
@@ -108,12 +108,13 @@ impl Profile {
 
     fn block(&self, name: &str, sum: Sum, series: Option<usize>, parts: Vec<Flame>) -> Flame {
         let detail = format!(
-            "{}, {:.1} %, {} launches, {:.1} GFLOP/s, {:.1} GB/s",
+            "{}, {:.1} %, {} launches, {:.1} GFLOP/s, {:.1} GB/s, {} % of the roofline",
             tables::time(sum.ns),
             percent(sum.ns, self.counted_ns()),
             sum.launches,
             sum.gflops(),
-            sum.gbytes()
+            sum.gbytes(),
+            tables::roofline(&sum)
         );
         Flame { name: name.into(), detail, value: sum.ns as f64, series, parts }
     }
@@ -121,18 +122,31 @@ impl Profile {
     /// Each kernel at each shape: its rate over its intensity.
     pub(super) fn intensity(&self) -> Svg {
         let legend = self.legend();
-        let all = self.programs.iter().flat_map(sums::launches);
+        let all = self.programs.iter().flat_map(|program| self.launches(program));
         let groups = sums::grouped(all.map(|(launch, sum)| ((place(&legend, launch), launch.shape.clone()), sum)));
         let most = groups.first().map_or(1, |(_, sum)| sum.ns.max(1)) as f64;
         let work = |((series, shape), sum): &((usize, String), Sum)| Work {
-            name: format!("{} {shape}\n{:.1} GFLOP/s, {:.1} GB/s", legend[*series], sum.gflops(), sum.gbytes()),
+            name: format!(
+                "{} {shape}\n{:.1} GFLOP/s, {:.1} GB/s, {} % of the roofline",
+                legend[*series],
+                sum.gflops(),
+                sum.gbytes(),
+                tables::roofline(sum)
+            ),
             intensity: sum.flops / sum.bytes.max(1.0),
             rate: sum.gflops(),
             weight: sum.ns as f64 / most,
             series: *series,
         };
         let highest = |rate: fn(&Sum) -> f64| groups.iter().map(|(_, sum)| rate(sum)).fold(1e-9, f64::max);
-        let bounds = Bounds { arithmetic: highest(Sum::gflops), bytes: highest(Sum::gbytes) };
+        let part = self.programs.iter().map(|program| program.part).fold(0.0, f64::max);
+        let bounds = match &self.ceilings {
+            Some(ceilings) => {
+                let [arithmetic, bytes] = [ceilings.fma_flops_per_s, ceilings.bandwidth(0.0)].map(|x| part * x / 1e9);
+                Bounds { arithmetic, bytes }
+            }
+            None => Bounds { arithmetic: highest(Sum::gflops), bytes: highest(Sum::gbytes) },
+        };
         let works: Vec<Work> = groups.iter().map(work).collect();
         figure::intensity("Rate over operations a byte", &legend, &works, bounds)
     }

@@ -9,6 +9,7 @@ mod trace;
 
 pub use explain::explain;
 
+use crate::bench::Ceilings;
 use crate::program::{Recorded, Recorder};
 
 /// Where the time of a run went.
@@ -21,6 +22,8 @@ pub struct Profile {
     wall_ns: u64,
     /// The programs that ran.
     programs: Vec<Recorded>,
+    /// What the device can do at all.
+    ceilings: Option<Ceilings>,
 }
 
 impl Profile {
@@ -33,7 +36,13 @@ impl Profile {
             clock: stopwatch.clock.describe(),
             wall_ns: stopwatch.elapsed_ns(),
             programs,
+            ceilings: None,
         })
+    }
+
+    /// The same under the device's ceilings: tables and figures then say how near a roofline launches come.
+    pub fn under(self, ceilings: Ceilings) -> Profile {
+        Profile { ceilings: Some(ceilings), ..self }
     }
 
     /// Nanoseconds inside the launches that tables and figures count: not those of first steps. Threads add up.
@@ -58,7 +67,16 @@ impl Profile {
     fn summary(&self) -> Vec<String> {
         let sum = |ns: fn(&Recorded) -> u64| self.programs.iter().map(ns).sum::<u64>();
         let (busy, passes, gaps) = (sum(Recorded::busy_ns), sum(Recorded::passes_ns), sum(|program| program.gaps_ns));
-        vec![
+        let ceilings = self.ceilings.as_ref().map(|ceilings| {
+            format!(
+                "The roofline is what the device could do, measured after the run: {:.0} GFLOP/s of multiply-adds and up to {:.0} \
+                 GB/s{}. What finds its operands in a nearer cache than a copy of so much may be above it.",
+                ceilings.fma_flops_per_s / 1e9,
+                ceilings.bandwidth(0.0) / 1e9,
+                if self.programs.iter().any(|program| program.part < 1.0) { ", of which a thread has its part" } else { "" },
+            )
+        });
+        let mut sentences = vec![
             format!("On {}. Times are by {}.", self.device, self.clock),
             format!(
                 "{} of {} in all were spent in passes, which took {}: {:.1} % of that in launches, {:.1} % in gaps between \
@@ -74,6 +92,8 @@ impl Profile {
                  but the column of its name: {} in all.",
                 tables::time(sum(|program| program.first_ns))
             ),
-        ]
+        ];
+        sentences.extend(ceilings);
+        sentences
     }
 }

@@ -36,5 +36,4 @@ impl Profile {
 }
 
 const INTENSITY: &str = "Each circle is a kernel at a shape, its area the time it took. To the right: more arithmetic a byte \
-that must be moved. The lines are the highest rates of arithmetic and of bytes seen in this run, no measured ceilings of \
-the device";
+that must be moved. The lines are the rates of multiply-adds and of the fastest copy that were measured on the device after the run";

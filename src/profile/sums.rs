@@ -1,6 +1,7 @@
 //! Times and work of launches, added up by what they have in common.
 
 use super::Profile;
+use crate::bench::Ceilings;
 use crate::program::{ExplainedLaunch, Recorded, Total};
 use hindsight_kernels::Cost;
 use std::collections::BTreeMap;
@@ -12,12 +13,22 @@ pub(super) struct Sum {
     pub launches: u64,
     pub flops: f64,
     pub bytes: f64,
+    /// Nanoseconds that the roofline gives them, where ceilings are known.
+    pub roofline_ns: f64,
 }
 
 impl Sum {
     pub fn of(total: &Total, cost: Cost) -> Sum {
         let runs = total.runs as f64;
-        Sum { ns: total.ns, launches: total.count, flops: cost.flops * runs, bytes: cost.bytes * runs }
+        let (flops, bytes) = (cost.flops * runs, cost.bytes * runs);
+        Sum { ns: total.ns, launches: total.count, flops, bytes, roofline_ns: 0.0 }
+    }
+
+    /// Under the ceilings of the part of a device that computed each of them.
+    fn under(self, ceilings: &Ceilings, part: f64) -> Sum {
+        let bandwidth = ceilings.bandwidth(self.bytes / self.launches.max(1) as f64);
+        let seconds = (self.flops / ceilings.fma_flops_per_s).max(self.bytes / bandwidth);
+        Sum { roofline_ns: 1e9 * seconds / part, ..self }
     }
 
     pub fn add(&mut self, other: Sum) {
@@ -25,6 +36,12 @@ impl Sum {
         self.launches += other.launches;
         self.flops += other.flops;
         self.bytes += other.bytes;
+        self.roofline_ns += other.roofline_ns;
+    }
+
+    /// How much of the time that they took the roofline gives them, in percent.
+    pub fn of_roofline(&self) -> f64 {
+        100.0 * self.roofline_ns / self.ns.max(1) as f64
     }
 
     /// GFLOP/s: operations a nanosecond.
@@ -43,16 +60,20 @@ pub(super) fn percent(part: u64, whole: u64) -> f64 {
     100.0 * part as f64 / whole.max(1) as f64
 }
 
-/// A program's launches with their sums.
-pub(super) fn launches(program: &Recorded) -> impl Iterator<Item = (&ExplainedLaunch, Sum)> {
-    let launches = program.explanation.launches.iter().zip(&program.totals);
-    launches.map(|(launch, total)| (launch, Sum::of(total, launch.cost)))
-}
-
 impl Profile {
+    /// A program's launches with their sums.
+    pub(super) fn launches<'a>(&'a self, program: &'a Recorded) -> impl Iterator<Item = (&'a ExplainedLaunch, Sum)> {
+        let launches = program.explanation.launches.iter().zip(&program.totals);
+        launches.map(|(launch, total)| {
+            let sum = Sum::of(total, launch.cost);
+            let under = self.ceilings.as_ref().map_or(sum, |ceilings| sum.under(ceilings, program.part));
+            (launch, under)
+        })
+    }
+
     /// Sums of all launches that have the same key, the longest first.
     pub(super) fn by(&self, key: impl Fn(&ExplainedLaunch) -> String) -> Vec<(String, Sum)> {
-        grouped(self.programs.iter().flat_map(launches).map(|(launch, sum)| (key(launch), sum)))
+        grouped(self.programs.iter().flat_map(|program| self.launches(program)).map(|(launch, sum)| (key(launch), sum)))
     }
 
     /// Sums a kernel and variant.
@@ -76,4 +97,25 @@ pub(super) fn grouped<K: Ord>(sums: impl Iterator<Item = (K, Sum)>) -> Vec<(K, S
     let mut groups: Vec<_> = groups.into_iter().collect();
     groups.sort_by_key(|(_, sum)| std::cmp::Reverse(sum.ns));
     groups
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::CopyRate;
+
+    #[test]
+    fn a_launch_as_fast_as_its_part_of_the_device_can_is_at_its_roofline() {
+        let copies = vec![CopyRate { bytes: 1e3, bytes_per_s: 8e9 }, CopyRate { bytes: 1e6, bytes_per_s: 2e9 }];
+        let ceilings = Ceilings { fma_flops_per_s: 4e9, copies, launch_s: 0.0 };
+        let share = |flops: f64, bytes: f64, ns: u64, part: f64| {
+            let total = Total { count: 10, runs: 10, ns };
+            Sum::of(&total, Cost { flops, bytes }).under(&ceilings, part).of_roofline()
+        };
+        // Ten launches of 4,000 operations; of 8,000 bytes, which a cache does not hold; of 800, which it does.
+        assert_eq!(share(4e3, 1.0, 10_000, 1.0), 100.0);
+        assert_eq!(share(4e3, 1.0, 20_000, 0.5), 100.0);
+        assert_eq!(share(1.0, 8e3, 80_000, 1.0), 50.0);
+        assert_eq!(share(1.0, 800.0, 1_000, 1.0), 100.0);
+    }
 }

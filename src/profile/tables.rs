@@ -1,6 +1,6 @@
 //! The tables of a profile: a row a program, a kernel, a line of the source.
 
-use super::sums::{self, Sum, percent};
+use super::sums::{Sum, percent};
 use super::{Profile, explain};
 use crate::program::Recorded;
 use crate::report::Grid;
@@ -47,14 +47,24 @@ impl Profile {
 
     /// A row a program.
     pub(super) fn programs(&self) -> Grid {
-        let header =
-            ["Program", "share %", "time", "steps", "first step", "launches a step", "gaps %", "GFLOP/s", "GB/s"];
+        let header = [
+            "Program",
+            "share %",
+            "time",
+            "steps",
+            "first step",
+            "launches a step",
+            "gaps %",
+            "GFLOP/s",
+            "GB/s",
+            "roof %",
+        ];
         let mut grid = Grid::new(&header);
         let mut programs: Vec<&Recorded> = self.programs.iter().collect();
         programs.sort_by_key(|program| std::cmp::Reverse(program.counted_ns()));
         for program in programs {
             let mut all = Sum::default();
-            sums::launches(program).for_each(|(_, sum)| all.add(sum));
+            self.launches(program).for_each(|(_, sum)| all.add(sum));
             grid.push(vec![
                 explain::title(&program.explanation),
                 format!("{:.1}", percent(all.ns, self.counted_ns())),
@@ -65,6 +75,7 @@ impl Profile {
                 format!("{:.1}", percent(program.gaps_ns, program.passes_ns())),
                 rate(all.gflops()),
                 rate(all.gbytes()),
+                roofline(&all),
             ]);
         }
         grid
@@ -81,7 +92,7 @@ impl Profile {
     }
 
     fn grid(&self, what: &str, groups: &[(String, Sum)]) -> Grid {
-        let mut grid = Grid::new(&[what, "share %", "time", "launches", "each", "GFLOP/s", "GB/s"]);
+        let mut grid = Grid::new(&[what, "share %", "time", "launches", "each", "GFLOP/s", "GB/s", "roof %"]);
         for (name, sum) in groups {
             grid.push(vec![
                 name.clone(),
@@ -91,9 +102,19 @@ impl Profile {
                 time(sum.ns / sum.launches.max(1)),
                 rate(sum.gflops()),
                 rate(sum.gbytes()),
+                roofline(sum),
             ]);
         }
         grid
+    }
+}
+
+/// Percent of the roofline; a dash where no ceilings are known.
+pub(super) fn roofline(sum: &Sum) -> String {
+    match sum.of_roofline() {
+        0.0 => "-".into(),
+        percent if percent < 0.95 => format!("{percent:.1}"),
+        percent => format!("{percent:.0}"),
     }
 }
 

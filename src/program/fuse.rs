@@ -57,7 +57,10 @@ fn transparent(op: Op) -> bool {
 /// Whether it may be computed again wherever it is read: single numbers may.
 fn cheap(node: &Node) -> bool {
     node.elements() == 1
-        || matches!(node.op, Op::Constant(_) | Op::OneHot | Op::Spread { .. } | Op::Place { .. } | Op::Unary(Unary::Step))
+        || matches!(
+            node.op,
+            Op::Constant(_) | Op::OneHot | Op::Spread { .. } | Op::Place { .. } | Op::Unary(Unary::Step)
+        )
 }
 
 impl<'a> Fusion<'a> {

@@ -2,7 +2,7 @@
 
 use super::explain::Explanation;
 use super::plan::Plan;
-use hindsight_kernels::{Clock, Device, Pass, Span, Stopwatch};
+use hindsight_kernels::{Clock, Device, Order, Pass, Span, Stopwatch};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -39,6 +39,8 @@ pub struct Recorded {
     pub first_ns: u64,
     /// Steps that were replayed.
     pub steps: usize,
+    /// How much of the device may compute one of its launches: on the CPU the threads that share a run, of all.
+    pub part: f64,
     /// When its passes began and ended, and on which lane: `(lane, start_ns, end_ns)`.
     pub passes: Vec<(usize, u64, u64)>,
     /// Idle nanoseconds between launches, inside passes.
@@ -101,8 +103,10 @@ impl Recorder {
     }
 
     /// Steps of a program were replayed, of `runs` runs.
-    pub(super) fn ran(&self, program: usize, steps: Range<usize>, runs: usize, passes: Vec<Pass>) {
+    pub(super) fn ran(&self, program: usize, steps: Range<usize>, runs: usize, order: Order, passes: Vec<Pass>) {
+        let part = self.device.part_of_a_launch(runs, order);
         let mut programs = self.programs.lock().unwrap_or_else(PoisonError::into_inner);
+        programs[program].part = part;
         programs[program].add(steps, runs, passes, self.kept_steps);
     }
 }
@@ -110,7 +114,7 @@ impl Recorder {
 impl Recorded {
     fn new(explanation: Explanation) -> Recorded {
         let totals = vec![Total::default(); explanation.launches.len()];
-        Recorded { explanation, totals, first_ns: 0, steps: 0, passes: vec![], gaps_ns: 0, kept: vec![] }
+        Recorded { explanation, totals, first_ns: 0, steps: 0, part: 1.0, passes: vec![], gaps_ns: 0, kept: vec![] }
     }
 
     fn add(&mut self, steps: Range<usize>, runs: usize, passes: Vec<Pass>, kept_steps: usize) {

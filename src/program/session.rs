@@ -147,7 +147,7 @@ impl Session {
             None => program.executable.run(&mut self.store, steps, order),
             Some((recorder, stopwatch, number)) => {
                 let passes = program.executable.run_timed(&mut self.store, steps.clone(), order, stopwatch);
-                recorder.ran(number, steps, self.store.runs(), passes);
+                recorder.ran(number, steps, self.store.runs(), order, passes);
             }
         }
     }

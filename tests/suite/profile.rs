@@ -237,6 +237,9 @@ fn a_profile_is_a_run_with_tables_a_trace_and_a_page_that_needs_nothing_else() {
     for row in ["ER-Ring", "er: training step", "er: test", "matmul", "src/nn/mlp.rs:"] {
         assert!(text.lines().any(|line| line.starts_with(row)), "{row} is not in\n{text}");
     }
+    let products = text.lines().find(|line| line.starts_with("matmul")).unwrap();
+    let of_roofline: f64 = products.split_whitespace().next_back().unwrap().parse().unwrap();
+    assert!(text.contains("roof %") && of_roofline > 0.0, "{products}");
     assert!(out.join("results.json").exists());
     let trace = std::fs::read_to_string(out.join("trace.json")).unwrap();
     assert!(serde_json::from_str::<Value>(&trace).unwrap()["traceEvents"].as_array().unwrap().len() > 20);
