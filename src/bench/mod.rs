@@ -2,7 +2,7 @@
 //!
 //! A [`Case`] is a kernel at a shape, from one table ([`cases`]). It is held to its oracle, then timed ([`measure()`]), and
 //! put under the roofline that the device's own [`Ceilings`] draw. [`Measurements`] are a file of that, which a later run
-//! can be compared with ([`compare`]).
+//! can be compared with ([`compare`]). How a whole experiment's cost grows with its sizes is in [`growth`].
 
 mod case;
 pub mod cases;
@@ -10,6 +10,7 @@ mod ceilings;
 pub mod compare;
 mod figure;
 mod file;
+pub mod growth;
 mod measure;
 pub mod peers;
 mod row;

@@ -51,6 +51,10 @@ pub struct BenchArgs {
     #[arg(long, conflicts_with_all = ["only", "list", "compare", "wgsl"])]
     peers: bool,
 
+    /// How the cost of HAL grows instead: with runs side by side, tasks, batch, memory and anchors, beside a prediction
+    #[arg(long, conflicts_with_all = ["only", "list", "compare", "wgsl", "peers"])]
+    growth: bool,
+
     /// Where those programs are
     #[arg(long, value_name = "DIR", requires = "peers", default_value = super::peers::FOLDER)]
     peers_in: PathBuf,
@@ -73,6 +77,9 @@ pub fn run(args: &BenchArgs) -> Result<(), CliError> {
     if args.peers {
         refuse_to_replace(args)?;
         return super::peers::run(args, &device, &args.peers_in);
+    }
+    if args.growth {
+        return super::growth::run(args, &device);
     }
     let cases = match args.own.case(&device)? {
         Some(own) => vec![own],
@@ -129,7 +136,7 @@ fn before(args: &BenchArgs, machine: &Machine) -> Result<Option<Measurements>, C
     }
 }
 
-fn refuse_to_replace(args: &BenchArgs) -> Result<(), CliError> {
+pub fn refuse_to_replace(args: &BenchArgs) -> Result<(), CliError> {
     let Some(out) = &args.out else { return Ok(()) };
     if out.extension().is_some_and(|extension| extension == "svg") {
         super::refuse("--out names the JSON file; the SVG is written beside it. Name it .json");

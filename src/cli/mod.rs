@@ -5,6 +5,7 @@ mod bench;
 mod counted;
 mod data;
 mod devices;
+mod growth;
 mod interrupt;
 mod kernels;
 mod load;

@@ -71,6 +71,28 @@ impl Profile {
         })
     }
 
+    /// Seconds of all launches and of the gaps between them, first steps left out; and those that the ceilings give these
+    /// launches: to compute, to move bytes, or to be launched. Threads work side by side.
+    pub fn measured_and_predicted_s(&self) -> [f64; 2] {
+        let launch_ns = self.ceilings.as_ref().map_or(0.0, |ceilings| 1e9 * ceilings.launch_s);
+        let predicted_ns = |program: &Recorded| {
+            let least = |(_, sum): (_, Sum)| sum.roofline_ns.max(launch_ns * sum.launches as f64);
+            self.launches(program).map(least).sum::<f64>()
+        };
+        let side_by_side = |ns: &dyn Fn(&Recorded) -> f64| {
+            self.programs.iter().map(|program| program.part * ns(program)).sum::<f64>() / 1e9
+        };
+        let measured_ns = |program: &Recorded| (program.counted_ns() + program.gaps_ns) as f64;
+        [side_by_side(&measured_ns), side_by_side(&predicted_ns)]
+    }
+
+    /// Seconds inside the launches of a step of one run, of the program of that name which was compiled last.
+    pub fn last_step_of_a_run_s(&self, name: &str) -> Option<f64> {
+        let program = self.programs.iter().rev().find(|program| program.explanation.name == name)?;
+        let steps = program.totals.first()?.runs;
+        Some(program.counted_ns() as f64 / 1e9 / steps.max(1) as f64)
+    }
+
     /// Sums of all launches that have the same key, the longest first.
     pub(super) fn by(&self, key: impl Fn(&ExplainedLaunch) -> String) -> Vec<(String, Sum)> {
         grouped(self.programs.iter().flat_map(|program| self.launches(program)).map(|(launch, sum)| (key(launch), sum)))

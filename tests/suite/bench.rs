@@ -3,7 +3,7 @@
 use crate::cli::{hindsight, stderr, stdout};
 use crate::gpu::adapter;
 use hindsight::bench::compare::{Change, Verdict};
-use hindsight::bench::{Bound, Case, Ceilings, CopyRate, Effort, Machine, Measured, Operand, cases, measure};
+use hindsight::bench::{Bound, Case, Ceilings, CopyRate, Effort, Machine, Measured, Operand, cases, growth, measure};
 use hindsight::device::Device;
 use hindsight_kernels::*;
 use serde_json::{Value, json};
@@ -312,4 +312,22 @@ fn a_peer_tells_its_time_or_why_it_does_not() {
     assert_eq!((told.what.as_str(), told.seconds, told.accuracy), ("hal 5", 2.5, Some(72.5)));
     let product = &peers(Work::Product([8, 8, 8]), true, true)[0];
     absent("cargo build --release --manifest-path", product.time(home.path(), "python3", true));
+}
+
+#[test]
+fn a_predicted_cost_is_twice_for_twice_the_runs_and_not_for_more_memory() {
+    // One rate for everything, and no launch: what remains is the work of the programs.
+    let copies = vec![CopyRate { bytes: 1e9, bytes_per_s: 1e9 }];
+    let ceilings = Ceilings { fma_flops_per_s: 1e9, copies, launch_s: 0.0 };
+    let predicted = |name: &str, value: usize| {
+        let axis = growth::axes().into_iter().find(|axis| axis.name == name).unwrap();
+        let point = axis.measure(&Device::Cpu, &ceilings, value, 1).unwrap();
+        assert!(point.measured_s > 0.0 && point.training_step_s > 0.0 && point.search_step_s > 0.0, "{point:?}");
+        point.predicted_s
+    };
+    let two_runs = predicted("runs side by side", 2);
+    // First steps, which are left out, are a few of each program's.
+    assert!((predicted("runs side by side", 4) / two_runs - 2.0).abs() < 0.02);
+    assert!((predicted("memory", 16) / two_runs - 1.0).abs() < 1e-9);
+    assert!(predicted("tasks", 4) > two_runs);
 }

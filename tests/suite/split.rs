@@ -250,7 +250,7 @@ fn an_adapter_trains_a_residual_network_as_the_cpu_does() {
     let Some(gpu) = adapter() else { return };
     let settings = Settings { tasks: 2, images_per_task: 20, lambda: 0.1, ..settings() };
     let [a, b] = [&Device::Cpu, &gpu]
-        .map(|device| trained_in(lab_on(&COLOURS_IN_ONE_STAGE, device, &settings, &[5]), "er").remove(0));
+        .map(|device| trained_in(lab_on(&COLOURS_IN_ONE_STAGE, device, &settings, &[5]), "hal").remove(0));
     let distance = a.iter().zip(&b).map(|(a, b)| (a - b).powi(2)).sum::<f64>().sqrt();
     let length = a.iter().map(|a| a * a).sum::<f64>().sqrt();
     // Four steps amplify single-precision rounding. (HAL's shaders take minutes to compile on a software adapter.)
