@@ -71,14 +71,39 @@ pub enum ExperimentError {
         benchmark: &'static str,
     },
     /// Not even one run fits.
-    #[error("{}", too_little(*needed, *there, part))]
+    #[error("a single run takes {} MiB, and free are {} MiB; {SMALLER}", mib(*needed), mib(*there))]
     Memory {
         /// Bytes that one run needs.
         needed: u64,
         /// Bytes that there are.
         there: u64,
-        /// Of which buffer, if of one.
-        part: Option<String>,
+    },
+    /// A buffer of a single run is larger than the device allows.
+    #[error(
+        "a single run's '{name}' takes {} MiB, and a buffer of this device at most {} MiB; {SMALLER}",
+        mib(*needed), mib(*there)
+    )]
+    Buffer {
+        /// What is in it.
+        name: String,
+        /// Bytes that it needs.
+        needed: u64,
+        /// Bytes of the largest buffer.
+        there: u64,
+    },
+    /// A buffer that all runs share, of a data set's images, is larger than the device allows.
+    #[error(
+        "the data set's '{name}' are one buffer of {} MiB, however many of them a run sees, and a buffer of this device holds \
+         at most {} MiB; take --device cpu, or an adapter with larger buffers (`hindsight devices` lists them)",
+        mib(*needed), mib(*there)
+    )]
+    SharedBuffer {
+        /// What is in it.
+        name: String,
+        /// Bytes that it needs.
+        needed: u64,
+        /// Bytes of the largest buffer.
+        there: u64,
     },
     /// The data set is not there, or damaged.
     #[error(transparent)]
@@ -179,27 +204,24 @@ fn footprint(method: &dyn methods::Method, mut lab: Lab) -> Footprint {
 fn fitting(footprint: &Footprint, device: &Device, runs: usize) -> Result<usize, ExperimentError> {
     let room = device.room();
     match (footprint.runs_that_fit(room, runs), room) {
-        (0, Room { buffer: Some(there), .. }) if footprint.largest().0 > there => {
-            let (needed, name) = footprint.largest();
-            Err(ExperimentError::Memory { needed, there, part: Some(name.into()) })
+        (0, Room { buffer: Some(there), .. }) if footprint.largest_shared.0 > there => {
+            let (needed, name) = footprint.largest_shared.clone();
+            Err(ExperimentError::SharedBuffer { name, needed, there })
         }
-        (0, Room { memory: Some(there), .. }) => {
-            Err(ExperimentError::Memory { needed: footprint.of_runs(1), there, part: None })
+        (0, Room { buffer: Some(there), .. }) if footprint.largest_per_run.0 > there => {
+            let (needed, name) = footprint.largest_per_run.clone();
+            Err(ExperimentError::Buffer { name, needed, there })
         }
+        (0, Room { memory: Some(there), .. }) => Err(ExperimentError::Memory { needed: footprint.of_runs(1), there }),
         (fit, _) => Ok(fit),
     }
 }
 
-fn too_little(needed: u64, there: u64, part: &Option<String>) -> String {
-    let mib = |bytes: u64| bytes.div_ceil(1 << 20);
-    let what = match part {
-        Some(name) => format!("a single run's '{name}' takes {} MiB, and a buffer of this device at most", mib(needed)),
-        None => format!("a single run takes {} MiB, and free are", mib(needed)),
-    };
-    format!(
-        "{what} {} MiB; take smaller tasks (--images, --test-images), a smaller --memory-batch, or another --device",
-        mib(there)
-    )
+/// What makes a run smaller.
+const SMALLER: &str = "take smaller tasks (--images, --test-images), a smaller --memory-batch, or another --device";
+
+fn mib(bytes: u64) -> u64 {
+    bytes.div_ceil(1 << 20)
 }
 
 /// The oracle's first pass: where the parameters end up.

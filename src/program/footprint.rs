@@ -36,12 +36,6 @@ impl Footprint {
     pub fn of_runs(&self, runs: usize) -> u64 {
         self.shared + self.per_run * runs as u64
     }
-
-    /// The largest buffer of a single run, and its name.
-    pub fn largest(&self) -> (u64, &str) {
-        let (bytes, name) = (&self.largest_shared).max(&self.largest_per_run);
-        (*bytes, name)
-    }
 }
 
 /// Keeps count.

@@ -2,7 +2,7 @@
 
 use hindsight::autodiff::Tape;
 use hindsight::device::{Device, Room};
-use hindsight::experiment::{self, Experiment, Observer, Progress};
+use hindsight::experiment::{self, Experiment, ExperimentError, Observer, Progress};
 use hindsight::program::{Footprint, Session};
 use hindsight::settings::{RunSpec, Settings};
 
@@ -26,7 +26,17 @@ fn as_many_runs_fit_as_nine_tenths_of_the_memory_hold() {
 fn a_buffer_of_all_runs_must_fit_a_binding() {
     let fit = |buffer: u64| footprint().runs_that_fit(Room { memory: None, buffer: Some(buffer) }, 9);
     assert_eq!([fit(1000), fit(119), fit(100), fit(99)], [9, 5, 5, 0]);
-    assert_eq!(footprint().largest(), (100, "images"));
+}
+
+#[test]
+fn an_error_names_what_helps_and_no_flag_that_does_not() {
+    let buffer = |name: &str| (name.to_string(), 200 << 20, 128 << 20);
+    let (name, needed, there) = buffer("training images");
+    let images = ExperimentError::SharedBuffer { name, needed, there }.to_string();
+    assert!(images.contains("200 MiB") && images.contains("--device cpu") && !images.contains("--images"), "{images}");
+    let (name, needed, there) = buffer("anchors");
+    let own = ExperimentError::Buffer { name, needed, there }.to_string();
+    assert!(own.contains("'anchors'") && own.contains("--images"), "{own}");
 }
 
 #[test]

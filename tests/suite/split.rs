@@ -253,6 +253,6 @@ fn an_adapter_trains_a_residual_network_as_the_cpu_does() {
         .map(|device| trained_in(lab_on(&COLOURS_IN_ONE_STAGE, device, &settings, &[5]), "hal").remove(0));
     let distance = a.iter().zip(&b).map(|(a, b)| (a - b).powi(2)).sum::<f64>().sqrt();
     let length = a.iter().map(|a| a * a).sum::<f64>().sqrt();
-    // Four steps amplify single-precision rounding. (HAL's shaders take minutes to compile on a software adapter.)
+    // Four steps, of which two look ahead, amplify single-precision rounding.
     assert!(distance < 1e-4 * length, "off by {distance} of {length}");
 }
