@@ -36,7 +36,7 @@ pub struct Lab {
     pub(super) maps: Stored,
     /// What prepared images are: pixel · scale + shift.
     preparation: Option<[Stored; 2]>,
-    /// For each task, what is added to the logits: 0 for its classes, as good as −∞ for the others. See [`masked`].
+    /// For each task, what is added to the logits: 0 for its classes, as good as −∞ for the others.
     pub(super) masks: Option<Stored>,
     data: &'static ImageSet,
     runs: Vec<Run>,
@@ -89,7 +89,7 @@ pub struct Batch<'t> {
     pub labels: Var<'t>,
     /// `[rows]`; as a rule they add up to 1, and a place without an example has 0.
     pub weights: Var<'t>,
-    /// What [`masked`] takes, `[rows, classes]`, where an example may only be one of its task's classes.
+    /// Where an example may only be one of its task's classes, `[rows, classes]`: 0 for those, as good as −∞ for others.
     pub mask: Option<Var<'t>>,
 }
 
@@ -284,7 +284,7 @@ impl Lab {
         self.preparation.as_ref().map_or(images, |[scale, shift]| images * all(scale) + all(shift))
     }
 
-    /// What masks the logits of examples of these tasks, if anything: see [`masked`].
+    /// The masks of examples of these tasks, if classes of others are kept out: see [`Batch::mask`].
     pub fn mask<'t>(&self, tape: &'t Tape, tasks: Var<'t>) -> Option<Var<'t>> {
         self.masks.as_ref().map(|masks| {
             let classes = self.classes();
