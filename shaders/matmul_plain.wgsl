@@ -10,7 +10,8 @@
 //
 // Loading: scalars, or images: bytes of [m, k] as x / 255, four to a word, k a multiple of 4, not TA. For
 // convolutions: `filters` and `patches`, which are nowhere stored (see patches.wgsl).
-// Launched, costed and held to its oracle by kernels/src/matmul.rs and conv.rs.
+// Followed by columns.wgsl, or for convolutions patches.wgsl. Launched, costed and held to its oracle by
+// kernels/src/matmul.rs and conv.rs.
 
 @group(0) @binding(2) var<storage, read_write> out: array<f32>;
 @group(0) @binding(3) var<storage, read> a: array<f32>;
@@ -57,22 +58,6 @@ fn load_b(start: u32, row: u32, column: u32, length: u32) -> f32 {
 }
 // [/load_b patches]
 */
-
-// What C's columns are, how long sums are, and where C is stored: of a product; a convolution's are in patches.wgsl.
-// [columns]
-fn tile_of_set(tile: u32) -> u32 {
-    return tile;
-}
-fn depth() -> u32 {
-    return params.size.z;
-}
-fn has_place(column: u32) -> bool {
-    return true;
-}
-fn stored_at(row: u32, column: u32, rows: u32, columns: u32) -> u32 {
-    return row * columns + column;
-}
-// [/columns]
 
 @compute @workgroup_size(TILE_N, TILE_M)
 fn main(@builtin(workgroup_id) tile: vec3<u32>, @builtin(local_invocation_id) thread: vec3<u32>) {

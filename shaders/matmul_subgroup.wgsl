@@ -25,7 +25,8 @@
 // stride and the length of its stored rows (A: k, TA: columns stored; B: n, TB: k) are multiples of 4. Images:
 // bytes of [m, k] as x / 255, four to a word of a buffer, k a multiple of 4, not TA. For convolutions: `filters`
 // and `patches`, which are nowhere stored (see patches.wgsl); by four where pixels have a multiple of four channels.
-// Launched, costed and held to its oracle by kernels/src/matmul.rs and conv.rs.
+// Followed by columns.wgsl, or for convolutions patches.wgsl. Launched, costed and held to its oracle by
+// kernels/src/matmul.rs and conv.rs.
 
 @group(0) @binding(2) var<storage, read_write> out: array<f32>;
 @group(0) @binding(3) var a: texture_storage_2d<r32float, read>;
@@ -49,22 +50,6 @@ var<private> size: vec4<u32>;
 fn read_size(lane: u32) {
     size = vec4(params.size.xy, depth(), 0u) + vec4(lane / SUBGROUP);
 }
-
-// What C's columns are, how long sums are, and where C is stored: of a product; a convolution's are in patches.wgsl.
-// [columns]
-fn tile_of_set(tile: u32) -> u32 {
-    return tile;
-}
-fn depth() -> u32 {
-    return params.size.z;
-}
-fn has_place(column: u32) -> bool {
-    return true;
-}
-fn stored_at(row: u32, column: u32, rows: u32, columns: u32) -> u32 {
-    return row * columns + column;
-}
-// [/columns]
 
 // Eight neighbours, as two columns of four; those of four k; and of eight rows.
 alias Eight = mat2x4<f32>;

@@ -25,7 +25,8 @@
 // rows (A: k, TA: columns stored; B: n, TB: k) are multiples of 4. Images: bytes of [m, k] as x / 255, four to a
 // word, k a multiple of 4, not TA. For convolutions: `filters` and `patches`, which are nowhere stored (see
 // patches.wgsl); by four where pixels have a multiple of four channels.
-// Launched, costed and held to its oracle by kernels/src/matmul.rs and conv.rs.
+// Followed by columns.wgsl, or for convolutions patches.wgsl. Launched, costed and held to its oracle by
+// kernels/src/matmul.rs and conv.rs.
 
 @group(0) @binding(2) var<storage, read_write> out: array<f32>;
 @group(0) @binding(3) var<storage, read> a: array<f32>;
@@ -137,22 +138,6 @@ fn load_b(start: u32, row: u32, column: u32, length: u32) -> vec4<f32> {
 }
 // [/load_b patches by four]
 */
-
-// What C's columns are, how long sums are, and where C is stored: of a product; a convolution's are in patches.wgsl.
-// [columns]
-fn tile_of_set(tile: u32) -> u32 {
-    return tile;
-}
-fn depth() -> u32 {
-    return params.size.z;
-}
-fn has_place(column: u32) -> bool {
-    return true;
-}
-fn stored_at(row: u32, column: u32, rows: u32, columns: u32) -> u32 {
-    return row * columns + column;
-}
-// [/columns]
 
 // op(A)[row, k .. k + 4], or if TA, where neighbours are rows, op(A)[row .. row + 4, k].
 fn four_of_a(start: u32, row: u32, k: u32) -> vec4<f32> {

@@ -128,10 +128,10 @@ fn load(
         Some(patches) => with_words(&text, 'b', "patches", by_four(1, patches.channels)),
         None => with_words(&text, 'b', "", by_four(1, rows[1])),
     };
-    if patches.is_some() {
-        text = text.replacen(&block(&text, "columns"), "", 1);
-        text.push_str(include_str!("../../shaders/patches.wgsl"));
-    }
+    text.push_str(match patches {
+        Some(_) => include_str!("../../shaders/patches.wgsl"),
+        None => include_str!("../../shaders/columns.wgsl"),
+    });
     text
 }
 
