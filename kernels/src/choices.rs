@@ -43,7 +43,8 @@ impl Tuning {
 /// A file for each adapter, driver and state of the shaders that come in variants.
 fn file_name(adapter: &Traits) -> String {
     let shaders = Variant::all().map(matmul_shader::text);
-    let told = [adapter.name.as_str(), &adapter.driver, &adapter.backend, include_str!("../../shaders/patches.wgsl")];
+    let columns = [include_str!("../../shaders/columns.wgsl"), include_str!("../../shaders/patches.wgsl")];
+    let told = [adapter.name.as_str(), &adapter.driver, &adapter.backend, columns[0], columns[1]];
     let mut hash = 0xcbf2_9ce4_8422_2325_u64; // FNV-1a: the same on every machine and with every version of Rust
     let mut take = |text: &str| {
         for byte in text.bytes().chain([0]) {

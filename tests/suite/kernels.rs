@@ -246,6 +246,7 @@ fn gathers_and_scatters_equal_oracle() {
 #[test]
 fn every_shader_is_valid_wgsl() {
     let prelude = include_str!("../../shaders/prelude.wgsl");
+    let columns = include_str!("../../shaders/columns.wgsl");
     let epilogue = "fn epilogue(value: f32, i: u32, run: u32) -> f32 { return value; }";
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/shaders");
     let mut seen = 0;
@@ -255,6 +256,7 @@ fn every_shader_is_valid_wgsl() {
         let text = std::fs::read_to_string(&path).unwrap();
         let text = match name.as_str() {
             "prelude" | "advance" => text,
+            product if product.starts_with("matmul") => format!("{prelude}\n{text}\n{columns}\n{epilogue}"),
             _ => format!("{prelude}\n{text}\n{epilogue}"),
         };
         let module =
