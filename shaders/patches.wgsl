@@ -49,8 +49,8 @@ fn tile_of_set(tile: u32) -> u32 {
     let number = tile / SET_TILES;
     let all = vec2(TAPS_Y, TAPS_X);
     let stride = vec2(STRIDE_Y, STRIDE_X);
-    let padded = vec2(number / STRIDE_X, number % STRIDE_X) + vec2(PAD_Y, PAD_X);
     own_set = vec2(number / STRIDE_X, number % STRIDE_X);
+    let padded = own_set + vec2(PAD_Y, PAD_X);
     first_tap = padded % stride;
     first_seen = padded / stride;
     taps = select(vec2(0u), (all - first_tap + stride - 1u) / stride, first_tap < all);

@@ -184,7 +184,8 @@ impl Conv {
             ConvPart::Output => MatMul { m: w.filters, n: w.places(), k: w.patch(), ..plain },
             ConvPart::Filters => MatMul { m: w.filters, n: w.patch(), k: w.places(), tb: false, ..plain },
             ConvPart::Input => {
-                let ([high, wide], [taps_y, taps_x]) = (self.patches().places_of_set(), self.patches().taps_of_set());
+                let patches = self.patches();
+                let ([high, wide], [taps_y, taps_x]) = (patches.places_of_set(), patches.taps_of_set());
                 MatMul { m: w.channels, n: w.batch * high * wide, k: taps_y * taps_x * w.filters, ta: false, ..plain }
             }
         }

@@ -8,9 +8,12 @@ const NEVER: f64 = -1e30;
 
 /// The masks of tasks, `[tasks, classes]`: 0 for a task's classes, [`NEVER`] for the others.
 pub(super) fn masks_of(tasks: &[TaskPlan], classes: usize) -> Vec<f64> {
-    let of =
-        |task: &TaskPlan| (0..classes as u32).map(|c| if task.classes.contains(&c) { 0.0 } else { NEVER }).collect();
-    tasks.iter().flat_map(|task| -> Vec<f64> { of(task) }).collect()
+    let of = |task| (0..classes as u32).map(move |class| value(task, class));
+    tasks.iter().flat_map(of).collect()
+}
+
+fn value(task: &TaskPlan, class: u32) -> f64 {
+    if task.classes.contains(&class) { 0.0 } else { NEVER }
 }
 
 /// The logits of classes that a mask of the same shape lets in; [`NEVER`] for the others, whatever theirs are.
