@@ -52,8 +52,9 @@ impl Bench {
         let rate = tape.constant(RATE, &[]);
         let total = if hal {
             let weights = tape.constant(1.0 / ANCHORS as f64, &[ANCHORS]);
-            let anchoring = Anchoring { weights, lambda: tape.constant(1.0, &[]), first_order: false };
-            objective(|at| logits(&model, at, &anchors), at, loss, rate, &anchoring)
+            let predict = |at| logits(&model, at, &anchors);
+            let (now, lambda) = (predict(at), tape.constant(1.0, &[]));
+            objective(predict, at, loss, rate, &Anchoring { now, weights, lambda, first_order: false })
         } else {
             loss
         };

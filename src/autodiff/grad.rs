@@ -1,10 +1,10 @@
 //! Reverse accumulation: walks the tape backwards and appends what the rules say.
 
-use super::op::Op;
 use super::rules::rule;
 use super::site::Site;
 use super::tape::Tape;
 use super::var::Var;
+use super::zeros::Field;
 use hindsight_kernels::Kind;
 use std::collections::BTreeMap;
 
@@ -74,35 +74,26 @@ impl Tape {
     fn accumulate<'t>(&'t self, node: Var<'t>, cotangents: Vec<Var<'t>>) -> Var<'t> {
         let shape = node.shape();
         let total = node.elements();
-        let mut pieces: BTreeMap<usize, Vec<Var<'t>>> = BTreeMap::new();
+        // What lies in the same place is one piece, flat.
+        let mut pieces: BTreeMap<(usize, usize), Var<'t>> = BTreeMap::new();
         let mut whole = Vec::new();
         for cotangent in cotangents {
-            match self.placed(cotangent) {
-                Some((offset, piece)) => pieces.entry(offset).or_default().push(piece),
+            match Field::of(cotangent) {
+                Some(Field { offset, piece }) => {
+                    let piece = piece.reshape(&[piece.elements()]);
+                    let there = pieces.get(&(offset, piece.elements())).map_or(piece, |&before| before + piece);
+                    pieces.insert((offset, piece.elements()), there);
+                }
                 None => whole.push(cotangent),
             }
         }
-        let tiles = pieces.iter().try_fold(0, |end, (&offset, at)| {
-            let length = at[0].elements();
-            (offset == end && at.iter().all(|p| p.elements() == length)).then_some(end + length)
-        });
+        let tiles = pieces.keys().try_fold(0, |end, &(offset, length)| (offset == end).then_some(end + length));
         if tiles == Some(total) {
-            let parts: Vec<_> = pieces.into_values().filter_map(|at| at.into_iter().reduce(|a, b| a + b)).collect();
+            let parts: Vec<_> = pieces.into_values().collect();
             whole.push(self.join(&parts).reshape(&shape));
         } else {
-            let fields = pieces.iter().flat_map(|(&offset, at)| at.iter().map(move |p| p.place(offset, total)));
-            whole.extend(fields.map(|field| field.reshape(&shape)));
+            whole.extend(pieces.iter().map(|(&(offset, _), piece)| piece.place(offset, total).reshape(&shape)));
         }
         whole.into_iter().reduce(|a, b| a + b).unwrap_or_else(|| node.constant_like(0.0))
-    }
-
-    /// Offset and piece, where the value is a piece in a field of zeros.
-    fn placed<'t>(&'t self, value: Var<'t>) -> Option<(usize, Var<'t>)> {
-        let node = self.node(value.id);
-        match node.op {
-            Op::Reshape => self.placed(self.var(node.inputs[0])),
-            Op::Place { offset } => Some((offset, self.var(node.inputs[0]))),
-            _ => None,
-        }
     }
 }

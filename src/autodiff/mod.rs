@@ -12,6 +12,7 @@ mod rules;
 mod site;
 mod tape;
 mod var;
+mod zeros;
 
 pub use conv::Padding;
 pub use grad::GradError;

@@ -3,6 +3,7 @@
 use super::op::Op;
 use super::site::Site;
 use super::tape::{Tape, Values};
+use super::zeros;
 use hindsight_kernels::{Binary, Kind, Ones, Unary};
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
@@ -140,6 +141,9 @@ impl<'t> Var<'t> {
         if offset == 0 && end == self.elements() {
             return self.reshape(shape);
         }
+        if let Some(part) = zeros::slice(self, offset, shape) {
+            return part;
+        }
         self.tape.record(Op::Slice { offset }, &[self], shape.to_vec(), self.values())
     }
 
@@ -239,6 +243,9 @@ impl<'t> Var<'t> {
         let ([m, ka], [kb, n]) = (if ta { [a[1], a[0]] } else { a }, if tb { [b[1], b[0]] } else { b });
         let fits = if ones == Ones::Column { ka + 1 == kb } else { ka == kb };
         assert!(fits, "matmul: {a:?} (transposed: {ta}) and {b:?} (transposed: {tb}), ones: {ones:?}");
+        if let Some(product) = zeros::product(self, other, ta, tb, ones) {
+            return product;
+        }
         let m = if ones == Ones::Row { m + 1 } else { m };
         self.float(Op::MatMul { ta, tb, ones }, &[self, other], vec![m, n])
     }

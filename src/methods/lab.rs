@@ -109,6 +109,12 @@ impl<'t> Batch<'t> {
             mask: self.mask.zip(others.mask).map(|(a, b)| join(a, b)),
         }
     }
+
+    /// The weighted sum of its examples' cross-entropies, given their logits `[rows, classes]`.
+    #[track_caller]
+    pub fn loss(&self, logits: Var<'t>) -> Var<'t> {
+        (logits.cross_entropy(self.labels) * self.weights).total()
+    }
 }
 
 impl Lab {
@@ -319,7 +325,7 @@ impl Lab {
 
     /// Mean cross-entropy over the batch, Eq. 4.
     pub fn loss<'t>(&self, theta: Var<'t>, batch: &Batch<'t>) -> Var<'t> {
-        (self.losses_of(theta, batch) * batch.weights).total()
+        batch.loss(self.forward(theta, batch).logits)
     }
 
     /// Cross-entropy of each example of a batch, `[rows]`.

@@ -27,7 +27,7 @@ pub(super) fn split(recorded: &Tape) -> Split {
                 Op::Detach => inputs[0],
                 Op::Slice { offset } => slice(inputs[0], offset, &node.shape),
                 Op::MatMul { ta, tb, ones } => product(inputs[0], inputs[1], ta, tb, ones),
-                Op::Spread { .. } => spread(inputs[0], node.op, node.shape),
+                Op::Spread { .. } | Op::Place { .. } => moved(inputs[0], node.op, node.shape),
                 Op::Sum { .. } if node.elements() == 1 => total(inputs[0], node.op, node.shape),
                 op => tape.record(op, &inputs, node.shape, node.values),
             }));
@@ -124,11 +124,11 @@ fn product<'t>(a: Var<'t>, b: Var<'t>, ta: bool, tb: bool, ones: Ones) -> Var<'t
 /// How many times an operand a product is, from which on its scaling costs more than a launch.
 const MUCH_LARGER: usize = 32;
 
-/// Copies of a value, with a common factor taken out: what remains is often stored anyway.
-fn spread<'t>(value: Var<'t>, op: Op, shape: Vec<usize>) -> Var<'t> {
+/// A value copied, or placed among zeros, with a common factor taken out: what remains is often stored anyway.
+fn moved<'t>(value: Var<'t>, op: Op, shape: Vec<usize>) -> Var<'t> {
     let (bare, by) = factor(value, 2).map_or((value, None), |(bare, by)| (bare, Some(by)));
-    let copies = value.tape().record(op, &[bare], shape.clone(), Kind::Float);
-    by.map_or(copies, |by| copies * by.spread_to(&shape))
+    let moved = value.tape().record(op, &[bare], shape.clone(), Kind::Float);
+    by.map_or(moved, |by| moved * by.spread_to(&shape))
 }
 
 /// Terms of a sum up to which a matrix product's kernel is as good.

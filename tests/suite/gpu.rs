@@ -89,8 +89,8 @@ fn first_gradient(device: &Device) -> Vec<f64> {
     let at = tape.load(&theta);
     let loss = model.logits(at, tape.load(&images)).cross_entropy(tape.load(&labels)).mean(0);
     let predict = |at| model.logits(at, tape.load(&anchors));
-    let anchoring =
-        Anchoring { weights: tape.constant(0.1, &[10]), lambda: tape.constant(0.1, &[]), first_order: false };
+    let (now, weights, lambda) = (predict(at), tape.constant(0.1, &[10]), tape.constant(0.1, &[]));
+    let anchoring = Anchoring { now, weights, lambda, first_order: false };
     let objective = objective(predict, at, loss, tape.constant(0.1, &[]), &anchoring);
     tape.assign(&gradient, tape.grad(objective, at));
     let program = session.compile(&tape);

@@ -78,6 +78,38 @@ fn a_step_is_written_layer_by_layer_and_no_layer_sees_anothers_new_weights() {
     }
 }
 
+/// FLOP of a program's products.
+fn products(program: &Program) -> f64 {
+    let kernels = program.launches().iter().map(|launch| launch.kernel.describe());
+    kernels.filter(|kernel| kernel.name() == "matmul").map(|kernel| kernel.cost().flops).sum()
+}
+
+#[test]
+fn a_gradient_that_some_of_the_images_have_is_computed_from_those_alone() {
+    const SOME: usize = 2;
+    let mut scene = Scene::new();
+    let (model, out) = (scene.model.clone(), scene.out.clone());
+    let compile = |scene: &Scene, together: bool| {
+        scene.compile(|tape| {
+            let (theta, images) = (tape.load(&scene.theta), tape.load(&scene.images));
+            let labels = tape.load(&scene.labels).slice(0, &[SOME]);
+            let logits = match together {
+                true => model.logits(theta, images).slice(0, &[SOME, 3]),
+                false => model.logits(theta, images.slice(0, &[SOME, 5])),
+            };
+            let gradient = tape.grad(logits.cross_entropy(labels).mean(0), theta);
+            tape.assign(&scene.out, tape.grad(gradient.squared().total(), theta));
+        })
+    };
+    let (together, apart) = (compile(&scene, true), compile(&scene, false));
+    let weights: usize = model.units.windows(2).map(|w| w[0] * w[1]).sum();
+    let forward = |rows: f64| 2.0 * rows * weights as f64;
+    assert_eq!(products(&together) - forward(3.0), products(&apart) - forward(SOME as f64));
+    let (together, apart) = (scene.read(&together, &out), scene.read(&apart, &out));
+    let near = |(a, b): (&f64, &f64)| (a - b).abs() < 1e-13;
+    assert!(together.iter().zip(&apart).all(near) && apart.iter().any(|g| g.abs() > 1e-3), "{together:?}\n{apart:?}");
+}
+
 #[test]
 fn a_common_factor_leaves_the_operand_of_a_product() {
     let mut session = Session::new(&Device::Oracle, 1);

@@ -113,11 +113,12 @@ fn hals_whole_objective_on_the_network_matches_finite_differences_to_second_orde
         let anchors = scene.input(&[2, 40], &numbers(80, 3.1));
         let (shares, anchor_shares) = (scene.input(&[3], &[1.0 / 3.0; 3]), scene.input(&[2], &[0.5; 2]));
         let logits = |theta, x, shares| model.forward(theta, x, Statistics::Batch { shares }).logits;
-        let anchoring =
-            Anchoring { weights: scene.input(&[2], &[0.5, 0.3]), lambda: scene.input(&[], &[0.7]), first_order: false };
+        let (weights, lambda) = (scene.input(&[2], &[0.5, 0.3]), scene.input(&[], &[0.7]));
         let loss = logits(theta, x, shares).cross_entropy(labels).mean(0);
         let rate = scene.input(&[], &[0.1]);
-        objective(|theta| logits(theta, anchors, anchor_shares), theta, loss, rate, &anchoring)
+        let predict = |theta| logits(theta, anchors, anchor_shares);
+        let anchoring = Anchoring { now: predict(theta), weights, lambda, first_order: false };
+        objective(predict, theta, loss, rate, &anchoring)
     })
     .unwrap();
 }
@@ -146,8 +147,10 @@ fn hals_gradient_on_the_network_is_the_one_that_another_framework_finds() {
         model.forward(theta, tape.load(x), Statistics::Batch { shares }).logits
     };
     let loss = logits(at, &images, 3).cross_entropy(tape.load(&labels)).mean(0);
-    let anchoring = Anchoring { weights: tape.load(&weights), lambda: tape.constant(0.7, &[]), first_order: false };
-    let total = objective(|theta| logits(theta, &anchors, 2), at, loss, tape.constant(0.1, &[]), &anchoring);
+    let predict = |theta| logits(theta, &anchors, 2);
+    let (now, weights, lambda) = (predict(at), tape.load(&weights), tape.constant(0.7, &[]));
+    let anchoring = Anchoring { now, weights, lambda, first_order: false };
+    let total = objective(predict, at, loss, tape.constant(0.1, &[]), &anchoring);
     tape.assign(&found, tape.join(&[total, tape.grad(total, at)]));
     let program = session.compile(&tape);
     session.run(&program, 0..1);

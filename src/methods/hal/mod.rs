@@ -12,6 +12,7 @@ use super::choice::Choice;
 use super::{Batch, BatchStream, Lab, Learner, Method, RATES};
 use crate::autodiff::{Stored, Tape, Var};
 use crate::memory::Example;
+use crate::nn::Outcome;
 use crate::program::Program;
 use crate::random::{Generator, Stream};
 use crate::settings::{AnchorKind, AnchorNorm, Knob, Preset, Settings};
@@ -39,8 +40,10 @@ impl Method for Hal {
     }
 }
 
-/// How much the predictions on anchors must not move.
+/// What is predicted for anchors, and how much it must not move.
 pub struct Anchoring<'t> {
+    /// f(θ, e): what the model predicts at θ, `[anchors, classes]`.
+    pub now: Var<'t>,
     /// How much each anchor counts, `[anchors]`.
     pub weights: Var<'t>,
     /// λ, a single number.
@@ -50,7 +53,7 @@ pub struct Anchoring<'t> {
 }
 
 /// Eq. 5: `loss` at `theta`, plus λ times how far a step of `rate` down its gradient would move what the model
-/// predicts for the anchors, `[anchors, classes]`: the squared distance, in the weighted sum.
+/// predicts for the anchors (`predict`, at any parameters): the squared distance, in the weighted sum.
 pub fn objective<'t>(
     predict: impl Fn(Var<'t>) -> Var<'t>,
     theta: Var<'t>,
@@ -62,7 +65,7 @@ pub fn objective<'t>(
     if anchoring.first_order {
         ahead = ahead.detach();
     }
-    let drift = predict(theta) - predict(ahead);
+    let drift = anchoring.now - predict(ahead);
     loss + (drift.squared().sum(1) * anchoring.weights).total() * anchoring.lambda
 }
 
@@ -186,30 +189,54 @@ impl Work {
     }
 }
 
-/// The loss of a batch, and what is predicted for anchors at some parameters.
-fn predictions<'l, 't>(
-    lab: &'l Lab,
-    theta: Var<'t>,
-    batch: &Batch<'t>,
-    anchors: Batch<'t>,
-) -> (Var<'t>, Box<dyn Fn(Var<'t>) -> Var<'t> + 'l>)
-where
-    't: 'l,
-{
-    match lab.settings.anchor_norm {
-        AnchorNorm::Batch => (lab.loss(theta, batch), Box::new(move |at| lab.forward(at, &anchors).logits)),
-        AnchorNorm::Frozen => {
-            let predict = move |at| lab.forward_kept(at, lab.statistics.as_ref(), &anchors).logits;
-            (lab.loss(theta, batch), Box::new(predict))
+/// What a step has of the model.
+struct Seen<'l, 't> {
+    /// The batch's features at θ, `[rows, features]`.
+    features: Var<'t>,
+    /// The batch's loss at θ.
+    loss: Var<'t>,
+    /// What is predicted for anchors at θ, `[anchors, classes]`.
+    now: Var<'t>,
+    /// What is predicted for them at other parameters.
+    predict: Box<dyn Fn(Var<'t>) -> Var<'t> + 'l>,
+}
+
+impl<'l, 't: 'l> Seen<'l, 't> {
+    fn new(lab: &'l Lab, theta: Var<'t>, batch: &Batch<'t>, anchors: Batch<'t>) -> Seen<'l, 't> {
+        // A model without normalisation sees each image by itself, so all of them pass through it together.
+        if lab.model.statistics() == 0 {
+            let (outcome, now) = together(lab, theta, batch, &anchors);
+            let predict = Box::new(move |at| lab.forward(at, &anchors).logits);
+            return Seen { features: outcome.features, loss: batch.loss(outcome.logits), now, predict };
         }
-        AnchorNorm::Joint => {
-            let (together, rows, classes) = (batch.beside(&anchors), batch.labels.elements(), lab.classes());
-            let logits = lab.forward(theta, &together).logits.slice(0, &[rows, classes]);
-            let count = anchors.labels.elements();
-            let predict = move |at| lab.forward(at, &together).logits.slice(rows * classes, &[count, classes]);
-            ((logits.cross_entropy(batch.labels) * batch.weights).total(), Box::new(predict))
+        let Outcome { features, logits, .. } = lab.forward(theta, batch);
+        let loss = batch.loss(logits);
+        match lab.settings.anchor_norm {
+            AnchorNorm::Batch => {
+                let predict = move |at| lab.forward(at, &anchors).logits;
+                Seen { features, loss, now: predict(theta), predict: Box::new(predict) }
+            }
+            AnchorNorm::Frozen => {
+                let predict = move |at| lab.forward_kept(at, lab.statistics.as_ref(), &anchors).logits;
+                Seen { features, loss, now: predict(theta), predict: Box::new(predict) }
+            }
+            AnchorNorm::Joint => {
+                let (outcome, now) = together(lab, theta, batch, &anchors);
+                let batch = *batch;
+                let predict = Box::new(move |at| together(lab, at, &batch, &anchors).1);
+                Seen { features, loss: batch.loss(outcome.logits), now, predict }
+            }
         }
     }
+}
+
+/// What the model makes of a batch, and its logits of anchors, in one pass.
+fn together<'t>(lab: &Lab, at: Var<'t>, batch: &Batch<'t>, anchors: &Batch<'t>) -> (Outcome<'t>, Var<'t>) {
+    let outcome = lab.forward(at, &batch.beside(anchors));
+    let (rows, classes, count) = (batch.labels.elements(), lab.classes(), anchors.labels.elements());
+    let now = outcome.logits.slice(rows * classes, &[count, classes]);
+    let features = outcome.features.slice(0, &[rows, lab.model.features()]);
+    (Outcome { features, logits: outcome.logits.slice(0, &[rows, classes]), ..outcome }, now)
 }
 
 /// Records and compiles one step.
@@ -217,24 +244,25 @@ fn record(lab: &Lab, batches: &BatchStream, phi: &Phi, anchors: Option<(&Anchors
     let tape = Tape::named(if anchors.is_some() { "training step" } else { "first task's step" });
     let theta = tape.load(&lab.theta);
     let batch = lab.batch(&tape, batches);
-    let total = match anchors {
+    let (features, loss, total) = match anchors {
         Some((anchors, count)) => {
             let anchors = anchors.chosen.batch(lab, &tape, &anchors.table, count);
-            let anchoring = Anchoring {
-                weights: anchors.weights,
-                lambda: lab.knob(&tape, Knob::Lambda),
-                first_order: lab.settings.first_order,
-            };
-            let (loss, predict) = predictions(lab, theta, &batch, anchors);
-            objective(predict, theta, loss, lab.rate(&tape), &anchoring)
+            let weights = anchors.weights;
+            let Seen { features, loss, now, predict } = Seen::new(lab, theta, &batch, anchors);
+            let (lambda, first_order) = (lab.knob(&tape, Knob::Lambda), lab.settings.first_order);
+            let anchoring = Anchoring { now, weights, lambda, first_order };
+            (features, loss, objective(predict, theta, loss, lab.rate(&tape), &anchoring))
         }
-        None => lab.loss(theta, &batch),
+        None => {
+            let Outcome { features, logits, .. } = lab.forward(theta, &batch);
+            let loss = batch.loss(logits);
+            (features, loss, loss)
+        }
     };
-    let features = lab.forward(theta, &batch).features;
     let kept = tape.load(&phi.value) * tape.row(&phi.decay).spread(1, lab.model.features());
     tape.assign(&phi.value, tape.row(&phi.share).matmul(features) + kept);
     lab.update(theta, theta - tape.grad(total, theta).scaled(lab.rate(&tape)), &batch);
-    tape.assign_row(&lab.losses, lab.loss(theta, &batch));
+    tape.assign_row(&lab.losses, loss);
     lab.session.compile(&tape)
 }
 
