@@ -1,5 +1,6 @@
 //! Hyper-parameters and the size of a benchmark: all that, with a seed, makes a run what it is.
 
+use crate::program::Precision;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -152,6 +153,8 @@ pub struct Settings {
     pub test_images: usize,
     /// Rotated MNIST: how tasks get their angles.
     pub angles: Angles,
+    /// In what precision values are kept within a step.
+    pub precision: Precision,
 }
 
 impl Default for Settings {
@@ -182,6 +185,7 @@ impl Default for Settings {
             images_per_task: 1000,
             test_images: 10_000,
             angles: Angles::Sorted,
+            precision: Precision::Single,
         }
     }
 }

@@ -250,7 +250,7 @@ impl Describe for Conv {
         Some(self)
     }
     fn shader(&self, adapter: &Traits, inputs: &[View]) -> Shader {
-        self.shader_in(Variant::chosen(self.name(), &self.product(), adapter), inputs)
+        self.shader_in(Variant::chosen(self.name(), &self.product(), adapter, inputs), inputs)
     }
 }
 

@@ -158,7 +158,7 @@ impl<F: TwinCall> CpuProgram<F> {
                     watch.time(number, step, n, || self.launch(launch, shared, run, arena, step, out));
                     run[id] = buffer;
                 }
-                BufferId::Temporary(id) => {
+                BufferId::Temporary(id) | BufferId::Half(id) => {
                     let mut out = std::mem::take(&mut arena.temporaries[id]);
                     let at = &mut out[start..];
                     watch.time(number, step, n, || self.launch(launch, shared, run, arena, step, at));
@@ -186,7 +186,7 @@ impl<F: TwinCall> CpuProgram<F> {
                     watch.time(number, step, n, || self.launch(launch, shared, run, arena, step, &mut out));
                     deferred.push((id, start, out));
                 }
-                BufferId::Temporary(id) => {
+                BufferId::Temporary(id) | BufferId::Half(id) => {
                     let mut out = std::mem::take(&mut arena.temporaries[id]);
                     let at = &mut out[start..];
                     watch.time(number, step, n, || self.launch(launch, shared, run, arena, step, at));
@@ -282,6 +282,9 @@ fn compute_piece<F: TwinCall>(
         F::call(&*launch.kernel, rows, out, own);
         launch.epilogue.apply(out, first, None, extras, registers);
     }
+    if launch.output.buffer.is_half() {
+        F::round_to_half(out);
+    }
 }
 
 fn start(view: &View, step: usize) -> usize {
@@ -297,7 +300,7 @@ fn input<'a, F: Float>(
 ) -> Input<'a, F> {
     let start = start(view, step);
     let id = match view.buffer {
-        BufferId::Temporary(id) => return Input::Float(&temporaries[id][start..]),
+        BufferId::Temporary(id) | BufferId::Half(id) => return Input::Float(&temporaries[id][start..]),
         BufferId::Stored(id) => id,
     };
     let own = &run[id];

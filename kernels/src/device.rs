@@ -157,6 +157,11 @@ impl Device {
         }
     }
 
+    /// Whether values can be kept in half precision. (A CPU rounds them to it, and saves nothing.)
+    pub fn has_half(&self) -> bool {
+        if let Device::Gpu(gpu) = self { gpu.traits().half } else { true }
+    }
+
     /// What can tell the time of a launch here, the best first.
     pub fn clocks(&self) -> Vec<Clock> {
         match self {

@@ -3,7 +3,7 @@
 //! elementwise operations cost no launch of their own.
 
 use crate::float::Float;
-use crate::launch::Input;
+use crate::launch::{BufferId, Input};
 use std::fmt::Write;
 use std::ops::Range;
 
@@ -149,6 +149,19 @@ pub struct Epilogue {
     pub extras: Vec<Access>,
 }
 
+/// Where an epilogue's shader finds an extra input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lies {
+    /// It is what the output held.
+    Output,
+    /// In a buffer of numbers or indices.
+    Buffer,
+    /// In a buffer of numbers in half precision.
+    Half,
+    /// In a mirror of its buffer.
+    Mirror,
+}
+
 /// Elements evaluated at a time: a few registers of this length stay in the first-level cache.
 const BLOCK: usize = 512;
 
@@ -164,26 +177,27 @@ impl Epilogue {
         self.instructions.iter().filter(arithmetic).count()
     }
 
-    /// The WGSL of this expression: bindings from `first_binding` on (views from `first_view`), and
-    /// `fn epilogue(value, i, run)`. An extra listed in `in_place` is the output itself; other numbers are read from
-    /// mirrors of their buffers if `mirrored`.
-    pub fn wgsl(&self, first_binding: usize, first_view: usize, in_place: &[bool], mirrored: bool) -> String {
+    /// The WGSL of this expression: bindings from `first_binding` on (views from `first_view`) for extras that lie where
+    /// `lies` says, and `fn epilogue(value, i, run)`, which returns what is stored: in half precision, if the `output` is.
+    pub(crate) fn wgsl(&self, first_binding: usize, first_view: usize, lies: &[Lies], output: BufferId) -> String {
         let mut text = String::new();
         for (e, access) in self.extras.iter().enumerate() {
-            if !in_place[e] {
-                let declared = match access {
-                    Access::OneHot { .. } => format!("var<storage, read> extra{e}: array<u32>"),
-                    _ if mirrored => format!("var extra{e}: texture_storage_2d<r32float, read>"),
-                    _ => format!("var<storage, read> extra{e}: array<f32>"),
-                };
-                let _ = writeln!(text, "@group(0) @binding({}) {declared};", first_binding + e);
-            }
+            let declared = match (lies[e], access) {
+                (Lies::Output, _) => continue,
+                (_, Access::OneHot { .. }) => format!("var<storage, read> extra{e}: array<u32>"),
+                (Lies::Mirror, _) => format!("var extra{e}: texture_storage_2d<r32float, read>"),
+                (Lies::Half, _) => format!("var<storage, read> extra{e}: array<f16>"),
+                (Lies::Buffer, _) => format!("var<storage, read> extra{e}: array<f32>"),
+            };
+            let _ = writeln!(text, "@group(0) @binding({}) {declared};", first_binding + e);
         }
-        text.push_str("fn epilogue(value: f32, i: u32, run: u32) -> f32 {\n");
+        let half = output.is_half();
+        let kept = if half { "f16" } else { "f32" };
+        let _ = writeln!(text, "fn epilogue(value: f32, i: u32, run: u32) -> {kept} {{");
         for (n, instruction) in self.instructions.iter().enumerate() {
             let right = match *instruction {
                 Instruction::Value => "value".to_string(),
-                Instruction::Extra(e) => self.load(e, first_view + e, in_place[e], mirrored),
+                Instruction::Extra(e) => self.load(e, first_view + e, lies[e], half),
                 // `{:?}` prints the shortest digits that give the number back, always with a point or exponent.
                 Instruction::Constant(c) => format!("f32({:?})", c as f32),
                 Instruction::Unary(op, x) => op.wgsl(&format!("x{x}")),
@@ -192,17 +206,19 @@ impl Epilogue {
             let _ = writeln!(text, "    let x{n} = {right};");
         }
         let last = self.instructions.len();
-        let _ = writeln!(text, "    return {};\n}}", if last == 0 { "value".into() } else { format!("x{}", last - 1) });
+        let result = if last == 0 { "value".into() } else { format!("x{}", last - 1) };
+        let _ = writeln!(text, "    return {kept}({result});\n}}");
         text
     }
 
-    fn load(&self, e: usize, view: usize, in_place: bool, mirrored: bool) -> String {
-        if in_place {
-            return "out[base(0u, run) + i]".into();
+    fn load(&self, e: usize, view: usize, lies: Lies, half: bool) -> String {
+        let wide = |load: String, half: bool| if half { format!("f32({load})") } else { load };
+        if lies == Lies::Output {
+            return wide("out[base(0u, run) + i]".into(), half);
         }
-        let number = |at: String| match mirrored {
-            true => format!("textureLoad(extra{e}, texel(base({view}u, run) + {at})).x"),
-            false => format!("extra{e}[base({view}u, run) + {at}]"),
+        let number = |at: String| match lies {
+            Lies::Mirror => format!("textureLoad(extra{e}, texel(base({view}u, run) + {at})).x"),
+            _ => wide(format!("extra{e}[base({view}u, run) + {at}]"), lies == Lies::Half),
         };
         match self.extras[e] {
             Access::Full => number("i".into()),

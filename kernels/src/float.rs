@@ -1,6 +1,8 @@
 //! The number types of the CPU twins: `f32` makes programs work, `f64` is the oracle.
 
 use crate::lanes::Lanes;
+use half::f16;
+use half::slice::HalfFloatSliceExt;
 use std::fmt::Debug;
 use std::ops::{Add, AddAssign, Div, Mul, Neg, Sub};
 
@@ -39,10 +41,15 @@ pub trait Float:
     fn is_finite(self) -> bool;
     /// `self · a + b`, rounded once. Fast only where the processor has it.
     fn fused(self, a: Self, b: Self) -> Self;
+    /// Rounds numbers to those that half precision has: to the nearest, and beyond 65,504 to infinity.
+    fn round_to_half(values: &mut [Self]);
 }
 
+/// Numbers that are rounded at a time: they stay in the first-level cache.
+const AT_A_TIME: usize = 1024;
+
 macro_rules! float {
-    ($t:ty) => {
+    ($t:ty, $narrow:ident, $widen:ident) => {
         impl Float for $t {
             const ZERO: Self = 0.0;
             const ONE: Self = 1.0;
@@ -70,8 +77,16 @@ macro_rules! float {
             fn fused(self, a: Self, b: Self) -> Self {
                 <$t>::mul_add(self, a, b)
             }
+            fn round_to_half(values: &mut [Self]) {
+                let mut halves = [f16::ZERO; AT_A_TIME];
+                for values in values.chunks_mut(AT_A_TIME) {
+                    let halves = &mut halves[..values.len()];
+                    halves.$narrow(values);
+                    halves.$widen(values);
+                }
+            }
         }
     };
 }
-float!(f32);
-float!(f64);
+float!(f32, convert_from_f32_slice, convert_to_f32_slice);
+float!(f64, convert_from_f64_slice, convert_to_f64_slice);

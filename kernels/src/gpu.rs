@@ -7,11 +7,12 @@ mod timed;
 
 use crate::choices::{Choices, Tuning};
 use crate::device::{AdapterSummary, DeviceError};
+use crate::half;
 use crate::launch::{BufferId, Launch, Shader, View};
 use crate::mirror::{self, Mirrors};
 use crate::store::{BufferInfo, Kind, Store};
 use rayon::prelude::*;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -33,6 +34,8 @@ pub struct Traits {
     pub subgroup: Option<u32>,
     /// Integers of 64 bits in shaders.
     pub wide_integers: bool,
+    /// Numbers of 16 bits in buffers.
+    pub half: bool,
     /// Bytes of workgroup memory.
     pub workgroup_memory: usize,
     /// Threads that a workgroup may have.
@@ -106,6 +109,7 @@ fn traits(adapter: &wgpu::Adapter) -> Traits {
         software: info.device_type == wgpu::DeviceType::Cpu,
         subgroup: subgroup.then_some(info.subgroup_min_size),
         wide_integers: adapter.features().contains(wgpu::Features::SHADER_INT64),
+        half: adapter.features().contains(wgpu::Features::SHADER_F16),
         workgroup_memory: limits.max_compute_workgroup_storage_size as usize,
         workgroup_threads: limits.max_compute_invocations_per_workgroup as usize,
         choices: Arc::default(),
@@ -171,6 +175,7 @@ impl Gpu {
             required_features: adapter.features()
                 & (wgpu::Features::SUBGROUP
                     | wgpu::Features::SHADER_INT64
+                    | wgpu::Features::SHADER_F16
                     | wgpu::Features::TIMESTAMP_QUERY
                     | wgpu::Features::TIMESTAMP_QUERY_INSIDE_PASSES),
             // What the adapter has: images need large bindings, fused kernels many of them.
@@ -465,13 +470,15 @@ impl GpuProgram {
         temporaries: &[usize],
     ) -> GpuProgram {
         let step = gpu.storage("step", 2);
-        let temporaries: Vec<(wgpu::Buffer, usize)> = temporaries
-            .iter()
-            .map(|&elements| (gpu.storage("temporary", run_stride(elements) * store.runs()), run_stride(elements)))
-            .collect();
+        let halves: BTreeSet<usize> = launches.iter().filter_map(|launch| launch.output.buffer.half()).collect();
+        let temporary = |(id, &elements): (usize, &usize)| {
+            let (stride, numbers_a_word) = (run_stride(elements), if halves.contains(&id) { 2 } else { 1 });
+            (gpu.storage("temporary", stride * store.runs() / numbers_a_word), stride)
+        };
+        let temporaries: Vec<(wgpu::Buffer, usize)> = temporaries.iter().enumerate().map(temporary).collect();
         let place = |id: BufferId| match id {
             BufferId::Stored(id) => (&memory.buffers[id], memory.strides[id], store.info(id).kind),
-            BufferId::Temporary(id) => (&temporaries[id].0, temporaries[id].1, Kind::Float),
+            BufferId::Temporary(id) | BufferId::Half(id) => (&temporaries[id].0, temporaries[id].1, Kind::Float),
         };
         let mut slots = vec![0_u32; SLOT * launches.len().max(1)];
         use wgpu::BufferUsages as Use;
@@ -646,6 +653,10 @@ const MIRRORED_EPILOGUE: usize = 4096;
 pub(crate) fn compose(adapter: &Traits, launch: &Launch, kernel: &str) -> String {
     let own = launch.kernel.describe().inputs();
     let mirrored = adapter.software && launch.kernel.describe().elements() >= MIRRORED_EPILOGUE;
-    let epilogue = launch.epilogue.wgsl(3 + own, 1 + own, &launch.in_place(), mirrored);
-    format!("{}\n{kernel}\n{epilogue}", include_str!("../../shaders/prelude.wgsl"))
+    let epilogue = launch.epilogue.wgsl(3 + own, 1 + own, &launch.lies(mirrored), launch.output.buffer);
+    let prelude = include_str!("../../shaders/prelude.wgsl");
+    match half::any_half(launch) {
+        true => format!("enable f16;\n{prelude}\n{}\n{epilogue}", half::kept_in_half(kernel, launch)),
+        false => format!("{prelude}\n{kernel}\n{epilogue}"),
+    }
 }

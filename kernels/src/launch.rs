@@ -2,7 +2,7 @@
 
 use crate::autotune::Tunable;
 use crate::bytes::Bytes;
-use crate::expr::Epilogue;
+use crate::expr::{Access, Epilogue, Lies};
 use crate::float::Float;
 use crate::gpu::Traits;
 use std::borrow::Cow;
@@ -17,6 +17,20 @@ pub enum BufferId {
     Stored(usize),
     /// Number among the program's temporaries.
     Temporary(usize),
+    /// The same, of one whose numbers are kept in half precision.
+    Half(usize),
+}
+
+impl BufferId {
+    /// Whether its numbers are kept in half precision.
+    pub fn is_half(self) -> bool {
+        self.half().is_some()
+    }
+
+    /// Its number among the temporaries, where it is one in half precision.
+    pub(crate) fn half(self) -> Option<usize> {
+        if let BufferId::Half(id) = self { Some(id) } else { None }
+    }
 }
 
 /// Which row of a per-step buffer a step sees: `(step / every) % period`, times `stride` elements.
@@ -253,12 +267,16 @@ pub struct Launch {
 }
 
 impl Launch {
-    /// Which of the epilogue's extras are the output itself.
-    pub fn in_place(&self) -> Vec<bool> {
+    /// Where the epilogue finds its extras; numbers in mirrors of their buffers, if `mirrored`.
+    pub(crate) fn lies(&self, mirrored: bool) -> Vec<Lies> {
         let own = self.kernel.describe().inputs();
-        let same =
-            |(e, view): (usize, &View)| *view == self.output && self.epilogue.extras[e] == crate::expr::Access::Full;
-        self.inputs[own..].iter().enumerate().map(same).collect()
+        let lies = |(view, access): (&View, &Access)| match view.buffer {
+            _ if *view == self.output && *access == Access::Full => Lies::Output,
+            BufferId::Half(_) => Lies::Half,
+            _ if mirrored && !matches!(access, Access::OneHot { .. }) => Lies::Mirror,
+            _ => Lies::Buffer,
+        };
+        self.inputs[own..].iter().zip(&self.epilogue.extras).map(lies).collect()
     }
 
     /// Work for one run, epilogue included.
@@ -268,7 +286,16 @@ impl Launch {
         let cost = kernel.cost();
         Cost {
             flops: cost.flops + elements * self.epilogue.operations() as f64,
-            bytes: cost.bytes + 4.0 * elements * self.epilogue.extras.len() as f64,
+            bytes: cost.bytes + 4.0 * elements * self.epilogue.extras.len() as f64 - self.saved_bytes(),
         }
+    }
+
+    /// Bytes that are not read and written, since results, and operands of products and epilogues, are kept in half precision.
+    fn saved_bytes(&self) -> f64 {
+        let kernel = self.kernel.describe();
+        let operands = kernel.as_tunable().map_or([0; 2], |product| product.operands());
+        let sizes = operands.into_iter().take(kernel.inputs()).chain(std::iter::repeat(kernel.elements()));
+        let read = self.inputs.iter().zip(sizes).chain([(&self.output, kernel.elements())]);
+        read.filter(|(view, _)| view.buffer.is_half()).map(|(_, elements)| 2.0 * elements as f64).sum()
     }
 }

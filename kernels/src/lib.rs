@@ -27,6 +27,7 @@ mod gather_pixels;
 mod gather_rows;
 mod gemm;
 mod gpu;
+mod half;
 mod kernel_call;
 mod lanes;
 mod largest;

@@ -107,10 +107,15 @@ impl Variant {
         candidates
     }
 
-    /// What computes a kernel's product on the adapter: what was measured to be the fastest there, or the likeliest.
-    pub fn chosen(kernel: &str, product: &MatMul, adapter: &Traits) -> Variant {
+    /// What computes a kernel's product on the adapter, of operands that lie there: what was measured to be the fastest, or
+    /// the likeliest.
+    pub fn chosen(kernel: &str, product: &MatMul, adapter: &Traits, inputs: &[View]) -> Variant {
         let made = adapter.choices.of(&class(kernel, product)).filter(|variant| variant.runs_on(adapter));
-        made.unwrap_or_else(|| Variant::candidates(product, adapter)[0])
+        match made.unwrap_or_else(|| Variant::candidates(product, adapter)[0]) {
+            // It reads mirrors, which have no half precision.
+            Variant::Subgroup if inputs.iter().any(|view| view.buffer.is_half()) => Variant::Plain,
+            variant => variant,
+        }
     }
 }
 
@@ -176,7 +181,7 @@ impl Describe for MatMul {
         Some(self)
     }
     fn shader(&self, adapter: &Traits, inputs: &[View]) -> Shader {
-        Variant::chosen(self.name(), self, adapter).shader(self, inputs)
+        Variant::chosen(self.name(), self, adapter, inputs).shader(self, inputs)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::expr::Epilogue;
 use crate::gpu::{Gpu, Traits};
-use crate::launch::{Cost, Describe, Input, Kernel, Shader, View, spread_groups};
+use crate::launch::{BufferId, Cost, Describe, Input, Kernel, Shader, View, spread_groups};
 
 /// A WGSL text, and how it is to be launched.
 #[derive(Clone, Debug)]
@@ -94,7 +94,7 @@ impl OwnKernel {
 const PRELUDE: &str = include_str!("../../shaders/prelude.wgsl");
 
 fn identity() -> String {
-    Epilogue::default().wgsl(0, 0, &[], false)
+    Epilogue::default().wgsl(0, 0, &[], BufferId::Temporary(0))
 }
 
 impl OwnText {

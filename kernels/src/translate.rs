@@ -110,6 +110,7 @@ pub fn adapter_for(variant: Option<Variant>, wide_integers: bool) -> Traits {
         software,
         subgroup: (variant == Some(Variant::Subgroup)).then_some(8),
         wide_integers,
+        half: true,
         workgroup_memory: 48 << 10,
         workgroup_threads: 1024,
         choices: Default::default(),
@@ -142,6 +143,7 @@ impl Composed {
         let mut capabilities = Capabilities::empty();
         capabilities.set(Capabilities::SUBGROUP, adapter.subgroup.is_some());
         capabilities.set(Capabilities::SHADER_INT64, adapter.wide_integers);
+        capabilities.set(Capabilities::SHADER_FLOAT16, adapter.half);
         Composed {
             name: kernel.name(),
             source: compose(adapter, launch, &shader.source),

@@ -8,6 +8,7 @@ use clap::Args;
 use clap::builder::RangedU64ValueParser;
 use hindsight::data::benchmarks::{self, Benchmark};
 use hindsight::methods;
+use hindsight::program::Precision;
 use hindsight::settings::{AnchorKind, AnchorNorm, Angles, Preset, Settings};
 use hindsight::tune::Tuned;
 use std::ops::RangeInclusive;
@@ -122,6 +123,10 @@ pub struct RunArgs {
     #[arg(long, value_name = "N", value_parser = count(1..=1000), allow_negative_numbers = true, help_heading = "Hyper-parameters")]
     pub epochs: Option<usize>,
 
+    /// In what precision what layers hand on to the next is kept
+    #[arg(long, value_name = "HOW", default_value_t = defaults().precision, value_parser = names::precision(), help_heading = "Where")]
+    pub precision: Precision,
+
     #[command(flatten)]
     pub place: Place,
 
@@ -178,6 +183,7 @@ impl RunArgs {
             memory_batch: self.memory_batch.unwrap_or(paper.memory_batch),
             memory_per_class: self.memory,
             angles: self.angles,
+            precision: self.precision,
             ..paper
         }
     }

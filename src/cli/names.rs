@@ -3,6 +3,7 @@
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use hindsight::data::locate::{DATA_SETS, DataSet};
+use hindsight::program::Precision;
 use hindsight::reproduce::Target;
 use hindsight::settings::{AnchorKind, AnchorNorm, Angles, Preset};
 use hindsight::{data::benchmarks, methods};
@@ -54,6 +55,13 @@ pub fn anchor_norm() -> impl TypedValueParser<Value = AnchorNorm> {
         ("batch", "The statistics of the step's anchors", AnchorNorm::Batch),
         ("frozen", "Running averages", AnchorNorm::Frozen),
         ("joint", "The statistics of the batch and the anchors together", AnchorNorm::Joint),
+    ])
+}
+
+pub fn precision() -> impl TypedValueParser<Value = Precision> {
+    one_of(vec![
+        ("f32", "All in single precision", Precision::Single),
+        ("f16-storage", "Activations in half precision, all else and all arithmetic in single", Precision::HalfStorage),
     ])
 }
 

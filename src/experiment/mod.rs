@@ -11,7 +11,7 @@ use crate::data::benchmarks::{self, Benchmark};
 use crate::device::{Device, Room};
 use crate::methods::{self, Lab, Learned, Learner};
 use crate::metrics::AccuracyMatrix;
-use crate::program::{Footprint, Recorder};
+use crate::program::{Footprint, Precision, Recorder};
 use crate::settings::{AnchorKind, RunSpec};
 use std::time::{Duration, Instant};
 
@@ -70,6 +70,12 @@ pub enum ExperimentError {
         /// The benchmark's title.
         benchmark: &'static str,
     },
+    /// A device that has no half precision.
+    #[error(
+        "the adapter's driver keeps no numbers in half precision (f16 is not among its features in `hindsight devices`); \
+         leave --precision out, or take another --device"
+    )]
+    NoHalf,
     /// Not even one run fits.
     #[error("a single run takes {} MiB, and free are {} MiB; {SMALLER}", mib(*needed), mib(*there))]
     Memory {
@@ -153,6 +159,9 @@ pub fn run_in_groups(
     at_most: usize,
 ) -> Result<Vec<FinishedRun>, ExperimentError> {
     let (benchmark, method) = find(&experiment.benchmark, &experiment.method)?;
+    if experiment.runs[0].settings.precision == Precision::HalfStorage && !device.has_half() {
+        return Err(ExperimentError::NoHalf);
+    }
     let data = benchmark.data()?;
     let footprint = footprint(method, Lab::new(&Device::Dry, benchmark, data, &experiment.runs[..1]));
     let at_a_time = fitting(&footprint, device, experiment.runs.len())?.min(at_most);

@@ -129,6 +129,7 @@ impl Lab {
         let model = benchmark.model();
         let pixels = model.inputs();
         let mut session = Session::new(device, specs.len());
+        session.keep_in(settings.precision);
         let images =
             session.images("training images", 1, &[data.train_images.len() / pixels, pixels], &data.train_images);
         let maps = session.indices("pixel maps", 1, &[settings.tasks, pixels]);

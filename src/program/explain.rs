@@ -1,6 +1,6 @@
 //! What a program does, launch by launch, and which lines of which method asked for it.
 
-use super::plan::Plan;
+use super::plan::{Plan, Temporary};
 use crate::autodiff::Site;
 use hindsight_kernels::{Access, Cost, Device, Epilogue, Instruction, Launch};
 
@@ -104,7 +104,7 @@ impl Explanation {
         if matches!(device, Device::Gpu(_)) {
             launches.push(ExplainedLaunch::advance());
         }
-        let temporaries = plan.temporaries.iter().map(|&elements| 4 * elements as u64).sum();
+        let temporaries = plan.temporaries.iter().map(Temporary::bytes).sum();
         Explanation { method: method.into(), name: name.into(), launches, temporaries }
     }
 

@@ -1,5 +1,6 @@
 //! How much memory the buffers and programs of a session take, and how many runs fit on a device.
 
+use super::plan::Temporary;
 use hindsight_kernels::{Kind, Room};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -79,11 +80,11 @@ impl Ledger {
         });
     }
 
-    pub fn hold(&self, temporaries: &[usize]) -> Held {
-        let bytes = temporaries.iter().map(|&elements| elements as u64 * WORD).sum();
+    pub fn hold(&self, temporaries: &[Temporary]) -> Held {
+        let bytes = temporaries.iter().map(Temporary::bytes).sum();
         self.count(|count| {
-            for &elements in temporaries {
-                keep_larger(&mut count.most.largest_per_run, elements as u64 * WORD, "a value of a step");
+            for temporary in temporaries {
+                keep_larger(&mut count.most.largest_per_run, temporary.bytes(), "a value of a step");
             }
             count.add(bytes);
         });

@@ -8,11 +8,13 @@ mod footprint;
 mod fuse;
 mod kernels;
 mod plan;
+mod precision;
 mod recorder;
 mod session;
 mod split;
 
 pub use explain::{Attribution, ExplainedLaunch, Explanation};
 pub use footprint::Footprint;
+pub use precision::Precision;
 pub use recorder::{Recorded, Recorder, Total};
 pub use session::{Program, Session};

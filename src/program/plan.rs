@@ -4,6 +4,7 @@
 use super::explain::Attribution;
 use super::fuse::{Chain, chains};
 use super::kernels::kernel;
+use super::precision::{Precision, WORTH_HALVING, is_activation};
 use super::split::{Split, split};
 use crate::autodiff::{Node, Op, Site, Tape};
 use hindsight_kernels::{Access, BufferId, Epilogue, Instruction, Launch, Map, Stride, View};
@@ -11,11 +12,25 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// Launches, what each of them computes of the tape, and the size of each temporary in elements a run.
+/// Launches, what each of them computes of the tape, and the program's own buffers.
 pub(super) struct Plan {
     pub launches: Vec<Launch>,
     pub attributions: Vec<Attribution>,
-    pub temporaries: Vec<usize>,
+    pub temporaries: Vec<Temporary>,
+}
+
+/// A buffer of a program's own, of one run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Temporary {
+    pub elements: usize,
+    /// Its numbers are kept in half precision.
+    pub half: bool,
+}
+
+impl Temporary {
+    pub fn bytes(&self) -> u64 {
+        self.elements as u64 * if self.half { 2 } else { 4 }
+    }
 }
 
 /// What one launch computes, before places are known.
@@ -36,7 +51,7 @@ struct Planner<'a> {
 }
 
 /// Plans one step of a tape.
-pub(super) fn plan(tape: &Tape) -> Plan {
+pub(super) fn plan(tape: &Tape, precision: Precision) -> Plan {
     let Split { tape, assignments } = split(tape);
     let (nodes, sites) = (tape.nodes(), tape.sites());
     let mut roots: Vec<usize> = assignments.iter().map(|a| a.1).collect();
@@ -46,7 +61,7 @@ pub(super) fn plan(tape: &Tape) -> Plan {
         Planner { nodes: &nodes, sites: &sites, jobs, inside: BTreeMap::new(), assigned: BTreeMap::new() };
     planner.join_pieces();
     planner.assign(&assignments);
-    planner.finish()
+    planner.finish(precision)
 }
 
 /// Constants and the like that are assigned as they are need a launch, which `chains` gives to roots.
@@ -238,11 +253,46 @@ impl Planner<'_> {
         }
     }
 
-    fn finish(self) -> Plan {
+    fn finish(self, precision: Precision) -> Plan {
         let mut launches: Vec<Launch> = self.jobs.iter().map(|job| self.launch(job)).collect();
         let attributions = self.jobs.iter().map(|job| self.attribution(&job.chain)).collect();
-        let temporaries = reuse(&mut launches, |holder| self.nodes[holder].elements());
+        let halves = if precision == Precision::HalfStorage { self.halves(&launches) } else { BTreeSet::new() };
+        let temporary =
+            |holder: usize| Temporary { elements: self.nodes[holder].elements(), half: halves.contains(&holder) };
+        let temporaries = reuse(&mut launches, temporary);
         Plan { launches, attributions, temporaries }
+    }
+
+    /// The values for which half precision is enough.
+    fn halves(&self, launches: &[Launch]) -> BTreeSet<usize> {
+        let (mut halves, mut wholes) = (BTreeSet::new(), BTreeSet::new());
+        for (job, launch) in self.jobs.iter().zip(launches) {
+            let BufferId::Temporary(holder) = launch.output.buffer else { continue };
+            let large = self.nodes[holder].elements() >= WORTH_HALVING;
+            // All that is written there must be such.
+            if large && self.half_is_enough(job, launch, &halves) && !wholes.contains(&holder) {
+                halves.insert(holder);
+            } else {
+                halves.remove(&holder);
+                wholes.insert(holder);
+            }
+        }
+        halves
+    }
+
+    /// Whether a job computes activations, or only rearranges such.
+    fn half_is_enough(&self, job: &Job, launch: &Launch, halves: &BTreeSet<usize>) -> bool {
+        let chain = &job.chain;
+        let of_gradient = |&id: &usize| self.sites[id].order > 0;
+        if of_gradient(&chain.node) || chain.members.iter().any(of_gradient) {
+            return false;
+        }
+        let in_half = |view: &View| matches!(view.buffer, BufferId::Temporary(id) if halves.contains(&id));
+        let mut full = launch.inputs.iter().zip(&chain.epilogue.extras).filter(|(_, access)| **access == Access::Full);
+        match chain.host {
+            Some(host) => is_activation(self.nodes[host].op),
+            None => full.any(|(view, _)| in_half(view)),
+        }
     }
 
     /// A launch stands for its kernel's node; without a kernel, for the end of its chain.
@@ -272,8 +322,8 @@ impl Planner<'_> {
     }
 }
 
-/// Renumbers temporaries so that those whose lives do not overlap share a buffer; returns the sizes.
-fn reuse(launches: &mut [Launch], elements: impl Fn(usize) -> usize) -> Vec<usize> {
+/// Renumbers temporaries so that those whose lives do not overlap share a buffer; returns the buffers.
+fn reuse(launches: &mut [Launch], temporary: impl Fn(usize) -> Temporary) -> Vec<Temporary> {
     let mut lives: BTreeMap<usize, (usize, usize)> = BTreeMap::new();
     for (at, launch) in launches.iter().enumerate() {
         for view in launch.inputs.iter().chain([&launch.output]) {
@@ -283,23 +333,25 @@ fn reuse(launches: &mut [Launch], elements: impl Fn(usize) -> usize) -> Vec<usiz
         }
     }
     // The largest first: each buffer is as large as its first value, and smaller ones find room in time.
-    let mut order: Vec<_> = lives.into_iter().map(|(id, life)| (Reverse(elements(id)), life, id)).collect();
+    let mut order: Vec<_> = lives.into_iter().map(|(id, life)| (Reverse(temporary(id).elements), life, id)).collect();
     order.sort_unstable();
-    let mut buffers: Vec<(usize, Vec<(usize, usize)>)> = Vec::new(); // size, and when it is taken
+    let mut buffers: Vec<(Temporary, Vec<(usize, usize)>)> = Vec::new(); // and when it is taken
     let mut place = BTreeMap::new();
-    for (Reverse(size), life, id) in order {
+    for (_, life, id) in order {
+        let own = temporary(id);
         let apart = |taken: &(usize, usize)| taken.1 < life.0 || life.1 < taken.0;
-        let slot = buffers.iter().position(|(_, taken)| taken.iter().all(apart)).unwrap_or_else(|| {
-            buffers.push((size, vec![]));
+        let free = |(buffer, taken): &(Temporary, Vec<_>)| buffer.half == own.half && taken.iter().all(apart);
+        let slot = buffers.iter().position(free).unwrap_or_else(|| {
+            buffers.push((own, vec![]));
             buffers.len() - 1
         });
         buffers[slot].1.push(life);
-        place.insert(id, slot);
+        place.insert(id, if own.half { BufferId::Half(slot) } else { BufferId::Temporary(slot) });
     }
     for view in launches.iter_mut().flat_map(|l| l.inputs.iter_mut().chain([&mut l.output])) {
         if let BufferId::Temporary(id) = view.buffer {
-            view.buffer = BufferId::Temporary(place[&id]);
+            view.buffer = place[&id];
         }
     }
-    buffers.into_iter().map(|(size, _)| size).collect()
+    buffers.into_iter().map(|(buffer, _)| buffer).collect()
 }

@@ -2,6 +2,7 @@
 
 use super::footprint::{Footprint, Held, Ledger};
 use super::plan::plan;
+use super::precision::Precision;
 use super::recorder::Recorder;
 use crate::autodiff::{Site, Stored, Tape};
 use hindsight_kernels::{BufferInfo, Cost, Device, Executable, Kind, Launch, Order, Store};
@@ -13,6 +14,7 @@ pub struct Session {
     store: Store,
     ledger: Ledger,
     recorder: Option<Recorder>,
+    precision: Precision,
 }
 
 /// A tape compiled for a session.
@@ -39,7 +41,18 @@ impl Program {
 impl Session {
     /// A session for `runs` runs.
     pub fn new(device: &Device, runs: usize) -> Session {
-        Session { device: device.clone(), store: Store::new(device, runs), ledger: Ledger::default(), recorder: None }
+        Session {
+            device: device.clone(),
+            store: Store::new(device, runs),
+            ledger: Ledger::default(),
+            recorder: None,
+            precision: Precision::default(),
+        }
+    }
+
+    /// From now on programs are compiled to keep their values so.
+    pub fn keep_in(&mut self, precision: Precision) {
+        self.precision = precision;
     }
 
     /// From now on tells a recorder what is compiled and, if it tells the time, when launches run. Results do not change.
@@ -121,12 +134,13 @@ impl Session {
     /// Compiles a tape: drops what nothing needs, fuses, places, binds.
     #[track_caller]
     pub fn compile(&self, tape: &Tape) -> Program {
-        let plan = plan(tape);
+        let plan = plan(tape, self.precision);
         let compiled_at = Site::here().to_string();
         let name = tape.name().unwrap_or(&compiled_at);
         let number = self.recorder.as_ref().map(|recorder| recorder.compiled(name, &plan));
         let held = self.ledger.hold(&plan.temporaries);
-        let executable = Executable::new(&self.device, &self.store, plan.launches, plan.temporaries);
+        let elements = plan.temporaries.iter().map(|temporary| temporary.elements).collect();
+        let executable = Executable::new(&self.device, &self.store, plan.launches, elements);
         Program { executable, number, _held: held }
     }
 

@@ -183,6 +183,7 @@ pub fn row_of(benchmark: &str, method: &str, settings: &Settings) -> Option<Pape
         preset: paper.preset,
         anchors: paper.anchors,
         anchor_norm: paper.anchor_norm,
+        precision: paper.precision,
         ..settings.clone()
     };
     let single = settings.memory_per_class == paper.memory_per_class;

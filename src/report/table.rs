@@ -3,6 +3,7 @@
 use super::groups::{Group, groups};
 use super::{Grid, Spread, benchmark_title, method_title, paper};
 use crate::experiment::RunRecord;
+use crate::program::Precision;
 use crate::settings::{AnchorKind, Settings};
 use std::fmt::Write;
 
@@ -58,7 +59,7 @@ fn heading(first: &RunRecord, runs: &[RunRecord]) -> String {
     )
 }
 
-/// The switches that turn HAL into a relative of itself, where they were used.
+/// The switches that turn a method into a relative of itself, where they were used.
 fn switches(settings: &Settings) -> String {
     let mut text = String::new();
     if settings.first_order {
@@ -66,6 +67,9 @@ fn switches(settings: &Settings) -> String {
     }
     if settings.anchors != AnchorKind::Learned {
         let _ = write!(text, ", {} anchors", settings.anchors);
+    }
+    if settings.precision != Precision::Single {
+        let _ = write!(text, ", {}", settings.precision);
     }
     text
 }

@@ -76,39 +76,32 @@ proptest! {
     }
 }
 
-/// Channels of every alignment, filters that hang over, strides that leave pixels out, one and many tiles.
+const PLAIN: Window = Window {
+    batch: 2,
+    input: [9, 7],
+    channels: 4,
+    filters: 8,
+    taps: [3, 3],
+    stride: [1, 1],
+    padding: [1, 1],
+    output: [9, 7],
+};
+
+/// Channels of every alignment, filters that hang over, strides that leave pixels out; and the element from which on
+/// operands are to lie.
+pub const WINDOWS: [(usize, Window); 5] = [
+    (8, PLAIN),
+    (3, Window { channels: 3, filters: 5, ..PLAIN }),
+    (4, Window { channels: 20, filters: 12, stride: [2, 2], padding: [0, 0], output: [5, 4], ..PLAIN }),
+    (8, Window { channels: 16, filters: 60, taps: [1, 1], stride: [2, 2], padding: [0, 0], output: [5, 4], ..PLAIN }),
+    (3, Window { channels: 6, taps: [2, 5], stride: [3, 1], padding: [0, 2], output: [3, 7], ..PLAIN }),
+];
+
+/// One and many tiles.
 #[test]
 fn every_shader_of_a_convolution_equals_oracle() {
     let Some(Device::Gpu(gpu)) = adapter() else { return };
-    let plain = Window {
-        batch: 2,
-        input: [9, 7],
-        channels: 4,
-        filters: 8,
-        taps: [3, 3],
-        stride: [1, 1],
-        padding: [1, 1],
-        output: [9, 7],
-    };
-    let windows = [
-        (8, plain),
-        (3, Window { channels: 3, filters: 5, ..plain }),
-        (4, Window { channels: 20, filters: 12, stride: [2, 2], padding: [0, 0], output: [5, 4], ..plain }),
-        (
-            8,
-            Window {
-                channels: 16,
-                filters: 60,
-                taps: [1, 1],
-                stride: [2, 2],
-                padding: [0, 0],
-                output: [5, 4],
-                ..plain
-            },
-        ),
-        (3, Window { channels: 6, taps: [2, 5], stride: [3, 1], padding: [0, 2], output: [3, 7], ..plain }),
-    ];
-    for (first, window) in windows {
+    for (first, window) in WINDOWS {
         for (part, from) in PARTS {
             for variant in Variant::all().filter(|v| v.runs_on(gpu.traits())) {
                 let operands = from.map(|of| Operand::Float(elements(&window, of)));

@@ -11,6 +11,7 @@ mod footprint; // how much memory runs take, and groups where they do not fit
 mod gpu; // what needs an adapter: same numbers, counted launches, no waiting
 mod gradients; // every rule and the whole HAL objective against finite differences
 mod hal; // HAL's objective and its ablations
+mod half; // values kept in half precision
 mod image_data; // CIFAR-100, miniImageNet: read, refused, kept
 mod kernels; // every shader against its twin; every shader validated
 mod kernels_command; // the catalogue, shaders in every language, kernels on a user's arrays
