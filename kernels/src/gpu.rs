@@ -213,8 +213,12 @@ impl Gpu {
 
     /// Waits until all that was submitted is done.
     pub fn wait(&self) {
+        self.wait_for(wgpu::PollType::wait_indefinitely());
+    }
+
+    fn wait_for(&self, what: wgpu::PollType) {
         self.counters.waits.fetch_add(1, Relaxed);
-        self.device.poll(wgpu::PollType::wait_indefinitely()).expect("the device was lost while it was computing");
+        self.device.poll(what).expect("the device was lost while it was computing");
     }
 
     fn buffer(&self, label: &str, bytes: u64, usage: wgpu::BufferUsages) -> wgpu::Buffer {
@@ -405,21 +409,38 @@ impl GpuMemory {
         self.gpu.queue.write_buffer(&self.buffers[id], at, bytes);
     }
 
-    pub(crate) fn read(&self, id: usize, elements: usize) -> Vec<Vec<f64>> {
+    pub(crate) fn read_later(&self, id: usize, elements: usize) -> GpuReading {
         let (gpu, stride) = (&self.gpu, self.strides[id]);
         let size = (stride * self.runs * 4) as u64;
         let landing = gpu.buffer("read back", size, wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST);
         let mut encoder = gpu.device.create_command_encoder(&Default::default());
         encoder.copy_buffer_to_buffer(&self.buffers[id], 0, &landing, 0, size);
         gpu.counters.submissions.fetch_add(1, Relaxed);
-        gpu.queue.submit([encoder.finish()]);
+        let submission = gpu.queue.submit([encoder.finish()]);
         landing
             .slice(..)
             .map_async(wgpu::MapMode::Read, |result| result.expect("the device was lost before a read-back"));
-        gpu.wait();
+        GpuReading { gpu: gpu.clone(), landing, submission, runs: self.runs, stride, elements }
+    }
+}
+
+/// Numbers on their way from a GPU.
+pub struct GpuReading {
+    gpu: Arc<Gpu>,
+    landing: wgpu::Buffer,
+    submission: wgpu::SubmissionIndex,
+    runs: usize,
+    stride: usize,
+    elements: usize,
+}
+
+impl GpuReading {
+    pub(crate) fn wait(self) -> Vec<Vec<f64>> {
+        let GpuReading { gpu, landing, submission, runs, stride, elements } = self;
+        gpu.wait_for(wgpu::PollType::Wait { submission_index: Some(submission), timeout: None });
         let mapped = landing.slice(..).get_mapped_range().expect("the range was mapped and waited for");
         let words: &[f32] = bytemuck::cast_slice(&mapped);
-        (0..self.runs).map(|r| words[r * stride..r * stride + elements].iter().map(|&x| x.into()).collect()).collect()
+        (0..runs).map(|r| words[r * stride..r * stride + elements].iter().map(|&x| x.into()).collect()).collect()
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::bytes::Bytes;
 use crate::device::Device;
 use crate::float::Float;
-use crate::gpu::GpuMemory;
+use crate::gpu::{GpuMemory, GpuReading};
 
 /// What a buffer holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -179,6 +179,11 @@ impl Store {
 
     /// Reads a buffer of numbers, one list a run. Waits for the device.
     pub fn read(&mut self, id: usize) -> Vec<Vec<f64>> {
+        self.read_later(id).wait()
+    }
+
+    /// Reads a buffer of numbers as it will be when all that was handed to the device so far is done. Does not wait for it.
+    pub fn read_later(&mut self, id: usize) -> Reading {
         let elements = self.infos[id].elements;
         assert!(
             !self.check(id, Kind::Float, 0, elements),
@@ -186,10 +191,33 @@ impl Store {
             self.infos[id].name
         );
         match &mut self.memory {
-            Memory::F32(m) => (0..self.runs).map(|r| m.read(id, r)).collect(),
-            Memory::F64(m) => (0..self.runs).map(|r| m.read(id, r)).collect(),
-            Memory::Gpu(m) => m.read(id, elements),
-            Memory::Dry => vec![vec![0.0; elements]; self.runs],
+            Memory::F32(m) => Reading::There((0..self.runs).map(|r| m.read(id, r)).collect()),
+            Memory::F64(m) => Reading::There((0..self.runs).map(|r| m.read(id, r)).collect()),
+            Memory::Gpu(m) => Reading::Coming(m.read_later(id, elements)),
+            Memory::Dry => Reading::There(vec![vec![0.0; elements]; self.runs]),
+        }
+    }
+}
+
+/// Numbers that a device was asked for.
+pub enum Reading {
+    /// They are there.
+    There(Vec<Vec<f64>>),
+    /// A GPU will have them.
+    Coming(GpuReading),
+}
+
+impl Reading {
+    /// Whether they still have to be waited for.
+    pub fn is_coming(&self) -> bool {
+        matches!(self, Reading::Coming(_))
+    }
+
+    /// The numbers, one list a run. Waits for what they depend on, and for nothing that was handed over later.
+    pub fn wait(self) -> Vec<Vec<f64>> {
+        match self {
+            Reading::There(numbers) => numbers,
+            Reading::Coming(reading) => reading.wait(),
         }
     }
 }

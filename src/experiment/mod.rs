@@ -9,10 +9,11 @@ pub use step::launches_of_step;
 use crate::data::DataError;
 use crate::data::benchmarks::{self, Benchmark};
 use crate::device::{Device, Room};
-use crate::methods::{self, Lab, Learned, Learner};
+use crate::methods::{self, Lab, Learned, Learner, Tested};
 use crate::metrics::AccuracyMatrix;
 use crate::program::{Footprint, Precision, Recorder};
 use crate::settings::{AnchorKind, RunSpec};
+use hindsight_kernels::Reading;
 use std::time::{Duration, Instant};
 
 /// What is to be run.
@@ -257,13 +258,25 @@ struct Trial<'a> {
     /// The losses of each run's steps, task by task.
     losses: Vec<Vec<Vec<f64>>>,
     train: Duration,
+    /// When the device was done with the last test.
+    free: Instant,
+}
+
+/// A task that was handed over, to be learned and then tested.
+struct Handed {
+    task: usize,
+    begun: Instant,
+    /// What learning took, where the device was done when it had been handed over.
+    learned: Option<Duration>,
+    losses: Reading,
+    tested: Option<Tested>,
 }
 
 impl<'a> Trial<'a> {
     fn new(benchmark: &'a str, specs: &'a [RunSpec], lab: Lab) -> Trial<'a> {
         let matrices = (0..lab.runs()).map(|_| AccuracyMatrix::new(lab.settings.tasks)).collect();
         let losses = vec![vec![]; lab.runs()];
-        Trial { benchmark, specs, lab, matrices, losses, train: Duration::ZERO }
+        Trial { benchmark, specs, lab, matrices, losses, train: Duration::ZERO, free: Instant::now() }
     }
 
     fn run(
@@ -273,25 +286,23 @@ impl<'a> Trial<'a> {
     ) -> Result<Vec<FinishedRun>, ExperimentError> {
         let start = Instant::now();
         let mut learner = method.start(&mut self.lab);
-        let tasks = self.lab.settings.tasks;
-        for task in 0..tasks {
+        let mut waiting: Option<Handed> = None;
+        for task in 0..self.lab.settings.tasks {
             if observer.stop_requested() {
                 return Err(ExperimentError::Interrupted);
             }
-            let begun = Instant::now();
-            learner.learn(&mut self.lab, task);
-            self.read_losses();
-            self.train += begun.elapsed();
-            let rows = learner.test(&mut self.lab, task);
-            let so_far: Vec<f64> =
-                rows.iter().map(|row| row[..=task].iter().sum::<f64>() / (task + 1) as f64).collect();
-            self.matrices.iter_mut().zip(rows).for_each(|(matrix, row)| matrix.push(row));
-            observer.task_finished(&Progress {
-                method: method.name(),
-                task: task + 1,
-                tasks,
-                accuracy_so_far: &so_far,
-            });
+            let handed = self.hand_over(&mut *learner, task);
+            let coming = handed.losses.is_coming();
+            // A GPU has the next task to learn while the host waits for what became of the last one.
+            if let Some(before) = waiting.replace(handed) {
+                self.settle(before, &*learner, method, observer);
+            }
+            if !coming && let Some(done) = waiting.take() {
+                self.settle(done, &*learner, method, observer);
+            }
+        }
+        if let Some(last) = waiting {
+            self.settle(last, &*learner, method, observer);
         }
         let total = start.elapsed();
         let anchors = self.read_anchors(&*learner);
@@ -300,11 +311,42 @@ impl<'a> Trial<'a> {
         Ok(self.finish(method.name(), total, anchors, parameters))
     }
 
-    /// Reads the losses of a task, which waits for the device.
-    fn read_losses(&mut self) {
+    fn hand_over(&mut self, learner: &mut dyn Learner, task: usize) -> Handed {
+        let begun = Instant::now();
+        learner.learn(&mut self.lab, task);
         let losses = self.lab.losses.clone();
-        let read = self.lab.session.read(&losses);
-        self.losses.iter_mut().zip(read).for_each(|(of_run, of_task)| of_run.push(of_task));
+        let losses = self.lab.session.read_later(&losses);
+        let learned = (!losses.is_coming()).then(|| begun.elapsed());
+        Handed { task, begun, learned, losses, tested: learner.test(&mut self.lab, task) }
+    }
+
+    /// Waits for a task's losses and test, and says how it went.
+    fn settle(
+        &mut self,
+        handed: Handed,
+        learner: &dyn Learner,
+        method: &dyn methods::Method,
+        observer: &mut dyn Observer,
+    ) {
+        let Handed { task, begun, learned, losses, tested } = handed;
+        self.losses.iter_mut().zip(losses.wait()).for_each(|(of_run, of_task)| of_run.push(of_task));
+        self.train += learned.unwrap_or_else(|| begun.max(self.free).elapsed());
+        let found: Vec<Vec<f64>> = match tested {
+            Some(tested) => tested.rows(),
+            None => self.matrices.iter().map(|matrix| matrix.rows().last().cloned().unwrap_or_default()).collect(),
+        };
+        self.free = Instant::now();
+        for (matrix, found) in self.matrices.iter_mut().zip(found) {
+            matrix.push(learner.row(found, matrix.rows()));
+        }
+        let mean = |matrix: &AccuracyMatrix| matrix.rows()[task][..=task].iter().sum::<f64>() / (task + 1) as f64;
+        let accuracy_so_far: Vec<f64> = self.matrices.iter().map(mean).collect();
+        observer.task_finished(&Progress {
+            method: method.name(),
+            task: task + 1,
+            tasks: self.lab.settings.tasks,
+            accuracy_so_far: &accuracy_so_far,
+        });
     }
 
     fn read_anchors(&mut self, learner: &dyn Learner) -> Vec<Option<Anchors>> {

@@ -2,7 +2,7 @@
 //! device, the episodic memory, and the test.
 
 use super::mask::{masked, masks_of};
-use super::test::{Test, TestImages};
+use super::test::{Test, TestImages, Tested};
 use crate::autodiff::{Stored, Tape, Var};
 use crate::data::ImageSet;
 use crate::data::benchmarks::Benchmark;
@@ -452,13 +452,18 @@ impl Lab {
     /// Tests the parameters θ of every run on every task. Waits for the device. One row a run, a fraction a
     /// task.
     pub fn test(&mut self) -> Vec<Vec<f64>> {
+        self.hand_over_test().rows()
+    }
+
+    /// The same, without waiting for a GPU.
+    pub fn hand_over_test(&mut self) -> Tested {
         let test = self
             .test
             .take()
             .unwrap_or_else(|| self.compile_test(|tape, batch| self.answer(tape.load(&self.theta), batch).logits));
-        let accuracies = self.run_test(&test);
+        let tested = self.run_test(&test);
         self.test = Some(test);
-        accuracies
+        tested
     }
 }
 

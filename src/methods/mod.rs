@@ -19,7 +19,7 @@ mod test;
 pub mod vcl;
 
 pub use lab::{Batch, BatchStream, Lab, Learned};
-pub use test::Test;
+pub use test::{Test, Tested};
 
 use crate::autodiff::Stored;
 use crate::data::benchmarks::Benchmark;
@@ -57,10 +57,15 @@ pub trait Learner {
     /// Learns task `task`, seen once. Hands work to the device and does not wait for it.
     fn learn(&mut self, lab: &mut Lab, task: usize);
 
-    /// Tests every run on every task, after task `task`. Waits for the device. One row a run, a fraction
-    /// a task.
-    fn test(&mut self, lab: &mut Lab, _task: usize) -> Vec<Vec<f64>> {
-        lab.test()
+    /// Hands over a test of every run on every task, after task `task`, and does not wait for it. `None`, where it would
+    /// find what the last one found.
+    fn test(&mut self, lab: &mut Lab, _task: usize) -> Option<Tested> {
+        Some(lab.hand_over_test())
+    }
+
+    /// A run's row of the accuracy matrix, made of what a test found, and of the rows `before` it.
+    fn row(&self, found: Vec<f64>, _before: &[Vec<f64>]) -> Vec<f64> {
+        found
     }
 
     /// The program of a training step, as it was last used.

@@ -4,7 +4,7 @@
 //! of the accuracy matrix is the same, so that nothing is forgotten.
 
 use super::er::Sgd;
-use super::{Lab, Learner, Method};
+use super::{Lab, Learner, Method, Tested};
 use crate::memory::Example;
 use crate::program::Program;
 use crate::random::Stream;
@@ -23,14 +23,12 @@ impl Method for Multitask {
         "oracle: the data of all tasks, shuffled"
     }
     fn start(&self, lab: &mut Lab) -> Box<dyn Learner> {
-        Box::new(Work { sgd: Sgd::new(lab, 0), row: None })
+        Box::new(Work { sgd: Sgd::new(lab, 0) })
     }
 }
 
 struct Work {
     sgd: Sgd,
-    /// What a test found; the parameters do not change after it.
-    row: Option<Vec<Vec<f64>>>,
 }
 
 /// All tasks' examples, shuffled anew in each epoch, in batches.
@@ -63,8 +61,9 @@ impl Learner for Work {
         }
     }
 
-    fn test(&mut self, lab: &mut Lab, _: usize) -> Vec<Vec<f64>> {
-        self.row.get_or_insert_with(|| lab.test()).clone()
+    /// Parameters do not change after the first.
+    fn test(&mut self, lab: &mut Lab, task: usize) -> Option<Tested> {
+        (task == 0).then(|| lab.hand_over_test())
     }
 
     fn step(&self) -> &Program {

@@ -13,6 +13,7 @@ use crate::data::stream::{BLANK, TaskPlan, shown_at};
 use crate::nn::{Model, Outcome, Unmap};
 use crate::program::{Program, Session};
 use crate::settings::Settings;
+use hindsight_kernels::Reading;
 
 /// How a method answers: a program that counts right answers, a step a chunk of images and a task.
 pub struct Test {
@@ -160,15 +161,35 @@ impl Lab {
         Test { program: self.session.compile(&tape) }
     }
 
-    /// Tests every run on every task. Waits for the device. One row a run, a fraction a task.
-    pub fn run_test(&mut self, test: &Test) -> Vec<Vec<f64>> {
+    /// Hands over a test of every run on every task. Does not wait for a GPU.
+    pub fn run_test(&mut self, test: &Test) -> Tested {
         let TestImages { counts, images, chunks, .. } = &self.test_images;
         let tasks = self.settings.tasks;
         self.session.run_independent(&test.program, 0..tasks * chunks);
+        Tested { counts: self.session.read_later(counts), tasks, images: *images }
+    }
+}
+
+/// A test that was handed over.
+pub struct Tested {
+    counts: Reading,
+    tasks: usize,
+    images: usize,
+}
+
+impl Tested {
+    /// Whether a GPU still has to be waited for.
+    pub fn is_coming(&self) -> bool {
+        self.counts.is_coming()
+    }
+
+    /// What it found: one row a run, a fraction a task. Waits for the test, and for nothing that was handed over after it.
+    pub fn rows(self) -> Vec<Vec<f64>> {
+        let Tested { counts, tasks, images } = self;
         let fraction = |counts: Vec<f64>| {
             let right = |task: usize| counts.iter().skip(task).step_by(tasks).sum::<f64>();
-            (0..tasks).map(|task| right(task) / *images as f64).collect()
+            (0..tasks).map(|task| right(task) / images as f64).collect()
         };
-        self.session.read(counts).into_iter().map(fraction).collect()
+        counts.wait().into_iter().map(fraction).collect()
     }
 }

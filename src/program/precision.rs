@@ -36,8 +36,5 @@ pub(super) const WORTH_HALVING: usize = 1024;
 /// Whether an operation computes activations from a layer's weights, or images from bytes. (A product that sums over
 /// examples is a gradient.)
 pub(super) fn is_activation(op: Op) -> bool {
-    matches!(
-        op,
-        Op::GatherPixels | Op::MatMul { ta: false, .. } | Op::Conv(Conv { part: ConvPart::Output, .. })
-    )
+    matches!(op, Op::GatherPixels | Op::MatMul { ta: false, .. } | Op::Conv(Conv { part: ConvPart::Output, .. }))
 }

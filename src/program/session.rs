@@ -5,7 +5,7 @@ use super::plan::plan;
 use super::precision::Precision;
 use super::recorder::Recorder;
 use crate::autodiff::{Site, Stored, Tape};
-use hindsight_kernels::{BufferInfo, Cost, Device, Executable, Kind, Launch, Order, Store};
+use hindsight_kernels::{BufferInfo, Cost, Device, Executable, Kind, Launch, Order, Reading, Store};
 use std::ops::Range;
 
 /// Runs side by side on one device: every buffer has one part a run.
@@ -129,6 +129,11 @@ impl Session {
     /// The numbers of every run. Waits for the device.
     pub fn read(&mut self, from: &Stored) -> Vec<Vec<f64>> {
         self.store.read(from.id)
+    }
+
+    /// The numbers of every run as they will be when all that was handed over so far is done. Does not wait for a GPU.
+    pub fn read_later(&mut self, from: &Stored) -> Reading {
+        self.store.read_later(from.id)
     }
 
     /// Compiles a tape: drops what nothing needs, fuses, places, binds.

@@ -112,6 +112,29 @@ fn the_first_gradient_agrees_with_double_precision_to_1e_4() {
 }
 
 #[test]
+fn the_next_task_is_handed_over_before_a_test_is_waited_for_and_changes_nothing_that_it_finds() {
+    if adapter().is_none() {
+        return;
+    }
+    // A device of its own: other tests count on theirs at the same time.
+    let device = Device::open(&DeviceChoice::Gpu).unwrap();
+    let Device::Gpu(gpu) = &device else { panic!("an adapter was asked for") };
+    let tested = |next: bool| {
+        let mut lab = lab(&device, &small(), &[0, 1]);
+        let mut learner = methods::find("er").unwrap().start(&mut lab);
+        learner.learn(&mut lab, 0);
+        let before = gpu.counts();
+        let tested = learner.test(&mut lab, 0).unwrap();
+        if next {
+            learner.learn(&mut lab, 1);
+        }
+        assert_eq!(gpu.counts().waits, before.waits);
+        tested.rows()
+    };
+    assert_eq!(tested(true), tested(false));
+}
+
+#[test]
 fn a_task_allocates_nothing_compiles_nothing_and_never_waits() {
     if adapter().is_none() {
         return;

@@ -62,7 +62,7 @@ fn recorded(method: &str, recorder: Option<&Recorder>, device: &Device) -> Vec<V
     }
     let mut learner = methods::find(method).unwrap().start(&mut lab);
     (0..2).for_each(|task| learner.learn(&mut lab, task));
-    learner.test(&mut lab, 1);
+    learner.test(&mut lab, 1).unwrap().rows();
     let theta = lab.theta.clone();
     lab.session.read(&theta)
 }

@@ -6,7 +6,7 @@ use hindsight::data::ImageSet;
 use hindsight::data::benchmarks::Benchmark;
 use hindsight::data::split::{Prepared, Split};
 use hindsight::device::Device;
-use hindsight::methods::{self, Batch, Lab};
+use hindsight::methods::{self, Batch, Lab, Tested};
 use hindsight::settings::{AnchorNorm, Settings, TaskSet};
 use std::sync::OnceLock;
 
@@ -192,7 +192,8 @@ fn trained_in(mut lab: Lab, method: &str) -> Vec<Vec<f64>> {
     let mut learner = methods::find(method).unwrap().start(&mut lab);
     for task in 0..lab.settings.tasks {
         learner.learn(&mut lab, task);
-        assert!(learner.test(&mut lab, task).iter().flatten().all(|accuracy| (0.0..=1.0).contains(accuracy)));
+        let rows = learner.test(&mut lab, task).map(Tested::rows);
+        assert!(rows.iter().flatten().flatten().all(|accuracy| (0.0..=1.0).contains(accuracy)));
     }
     lab.learned().into_iter().map(|learned| [learned.theta, learned.statistics].concat()).collect()
 }

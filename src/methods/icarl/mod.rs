@@ -12,7 +12,7 @@ mod herding;
 pub use herding::herd;
 
 use super::snapshot::Snapshot;
-use super::{BatchStream, Lab, Learner, Method, Test};
+use super::{BatchStream, Lab, Learner, Method, Test, Tested};
 use crate::autodiff::Tape;
 use crate::program::Program;
 use exemplars::Exemplars;
@@ -112,10 +112,10 @@ impl Learner for Work {
         lab.session.run(&self.snapshot, 0..1);
     }
 
-    fn test(&mut self, lab: &mut Lab, task: usize) -> Vec<Vec<f64>> {
+    fn test(&mut self, lab: &mut Lab, task: usize) -> Option<Tested> {
         lab.session.run_independent(&self.embed, 0..(task + 1) * lab.settings.memory_per_class);
         lab.session.run(&self.means, 0..1);
-        lab.run_test(&self.test)
+        Some(lab.run_test(&self.test))
     }
 
     fn step(&self) -> &Program {

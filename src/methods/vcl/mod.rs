@@ -12,7 +12,7 @@ mod state;
 
 pub use gaussian::Gaussian;
 
-use super::{Lab, Learner, Method};
+use super::{Lab, Learner, Method, Tested};
 use crate::memory::{Coreset, Example};
 use crate::nn::Model;
 use crate::program::Program;
@@ -171,14 +171,14 @@ impl Learner for Work {
         lab.session.run(&self.keep, 0..1);
     }
 
-    fn test(&mut self, lab: &mut Lab, _: usize) -> Vec<Vec<f64>> {
+    fn test(&mut self, lab: &mut Lab, _: usize) -> Option<Tested> {
         if let Some(coreset) = &self.coreset {
             let examples: Vec<_> = coreset.iter().map(|coreset| coreset.examples().to_vec()).collect();
             self.infer(lab, &examples);
         }
-        let accuracies = self.predict.test(lab, &mut self.noise);
+        let tested = self.predict.test(lab, &mut self.noise);
         lab.session.run(&self.restore, 0..1);
-        accuracies
+        Some(tested)
     }
 
     fn step(&self) -> &Program {

@@ -2,7 +2,7 @@
 
 use super::gaussian::Kept;
 use crate::autodiff::{Stored, Tape};
-use crate::methods::{Lab, Test};
+use crate::methods::{Lab, Test, Tested};
 use crate::program::Program;
 use crate::random::Stream;
 
@@ -58,8 +58,8 @@ impl Prediction {
         Prediction { keys, draw, test }
     }
 
-    /// Draws anew, and tests.
-    pub fn test(&self, lab: &mut Lab, noise: &mut Noise) -> Vec<Vec<f64>> {
+    /// Draws anew, and hands a test over.
+    pub fn test(&self, lab: &mut Lab, noise: &mut Noise) -> Tested {
         let draws = lab.settings.test_samples;
         noise.write(lab, &self.keys, draws);
         lab.session.run(&self.draw, 0..draws);
