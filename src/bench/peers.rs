@@ -85,8 +85,13 @@ pub fn peers(work: Work, gpu: bool, software: bool) -> Vec<Peer> {
         }
         Work::Product([m, n, k]) => {
             let software = software.then(|| "software".to_string());
-            let args = software.into_iter().chain([format!("{m}x{n}x{k}")]).collect();
-            vec![Peer { name: "burn on wgpu", host: Host::Package { folder: "burn", binary: "burn-peer" }, args }]
+            let args: Vec<String> = software.into_iter().chain([format!("{m}x{n}x{k}")]).collect();
+            let package =
+                |name, folder, binary| Peer { name, host: Host::Package { folder, binary }, args: Vec::clone(&args) };
+            vec![
+                package("burn on wgpu", "burn", "burn-peer"),
+                package("meganeura on blade", "meganeura", "meganeura-peer"),
+            ]
         }
     }
 }

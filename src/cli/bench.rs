@@ -47,7 +47,7 @@ pub struct BenchArgs {
     force: bool,
 
     /// The same work by others' programs instead, those of benches/peers/ that are installed: HAL in PyTorch and JAX, and
-    /// on a GPU products in burn
+    /// on a GPU products in burn and meganeura
     #[arg(long, conflicts_with_all = ["only", "list", "compare", "wgsl"])]
     peers: bool,
 
