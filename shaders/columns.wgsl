@@ -10,6 +10,10 @@ fn depth() -> u32 {
     return params.size.z;
 }
 
+fn first_term() -> u32 {
+    return 0u;
+}
+
 fn has_place(column: u32) -> bool {
     return true;
 }

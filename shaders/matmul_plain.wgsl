@@ -71,7 +71,7 @@ fn main(@builtin(workgroup_id) tile: vec3<u32>, @builtin(local_invocation_id) th
         return;
     }
     let stored_m = m - u32(ONES_M);
-    let from_a = base(1u, run);
+    let from_a = base(1u, run) + first_term() * params.size.x;
     let from_b = base(2u, run);
     // The lengths of stored rows.
     let row_a = select(k, stored_m, TA);

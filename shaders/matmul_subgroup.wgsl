@@ -246,7 +246,7 @@ fn main(@builtin(workgroup_id) tile: vec3<u32>, @builtin(subgroup_invocation_id)
     let run = tile.z;
     let row = tile.y * TILE_M;
     let col = of_set * TILE_N + lane * 8u;
-    let from_a = base(1u, run);
+    let from_a = base(1u, run) + first_term() * size.x;
     let from_b = base(2u, run);
     var top = bias(from_b, col);
     var middle = top;
@@ -269,7 +269,7 @@ fn single(@builtin(workgroup_id) tile: vec3<u32>, @builtin(subgroup_invocation_i
     read_size(lane);
     let run = tile.z;
     let col = of_set * TILE_N + lane * 8u;
-    let from_a = base(1u, run);
+    let from_a = base(1u, run) + first_term() * size.x;
     let from_b = base(2u, run);
     let start = bias(from_b, col);
     var sum = start[0];
@@ -290,7 +290,7 @@ fn low(@builtin(workgroup_id) tile: vec3<u32>, @builtin(subgroup_invocation_id) 
     let run = tile.z;
     let row = tile.y * LOW_M;
     let col = of_set * TILE_N + lane * 8u;
-    let from_a = base(1u, run);
+    let from_a = base(1u, run) + first_term() * size.x;
     let from_b = base(2u, run);
     var sums = bias(from_b, col);
     for (var k = 0u; k < size.z; k += 4u) {

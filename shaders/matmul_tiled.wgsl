@@ -247,7 +247,7 @@ fn main(@builtin(workgroup_id) tile: vec3<u32>, @builtin(local_invocation_index)
     let row = tile.y * TILE_M;
     let col = tile_of_set(tile.x) * TILE_N;
     let depth = depth();
-    let from_a = base(1u, run);
+    let from_a = base(1u, run) + first_term() * params.size.x;
     let from_b = base(2u, run);
     let across = thread % ACROSS;
     let down = thread / ACROSS % DOWN;

@@ -10,6 +10,9 @@
 // taps: they are a set, and a workgroup computes places of one set, by its taps alone. Of a set, columns of C are its
 // places in all images, SET_TILES tiles of them; and k counts its taps.
 //
+// The filters' gradient sums over all places. It may be computed for shares of them, SHARE places each, one after another in
+// C: long sums that few workgroups would compute are then short ones of many, to be added up.
+//
 // All sizes are constants, so that no division is by a variable. Launched by kernels/src/conv.rs.
 
 override FORWARD: bool;
@@ -31,6 +34,9 @@ override STRIDE_X: u32;
 override PAD_Y: u32;
 override PAD_X: u32;
 
+// Places of a share of them, of the filters' gradient.
+override SHARE: u32;
+
 // Taps in a row of those that a set meets, at most: others meet one less.
 override SET_TAPS_X: u32;
 
@@ -40,13 +46,16 @@ var<private> own_set: vec2<u32>;
 var<private> taps: vec2<u32>;
 var<private> first_tap: vec2<u32>;
 var<private> first_seen: vec2<u32>;
+// Or which share of the places.
+var<private> share: u32;
 
 // Which tile of the set's columns is a tile of all.
 fn tile_of_set(tile: u32) -> u32 {
-    if FORWARD {
-        return tile;
-    }
     let number = tile / SET_TILES;
+    if FORWARD {
+        share = number;
+        return tile % SET_TILES;
+    }
     let all = vec2(TAPS_Y, TAPS_X);
     let stride = vec2(STRIDE_Y, STRIDE_X);
     own_set = vec2(number / STRIDE_X, number % STRIDE_X);
@@ -61,6 +70,11 @@ fn depth() -> u32 {
     return select(taps.y * taps.x * CHANNELS, params.size.z, FORWARD);
 }
 
+// The first of the terms that a sum has, where terms are places.
+fn first_term() -> u32 {
+    return share * SHARE;
+}
+
 // The pixel of a column of C, (y, x), which for some columns of a set is past the edge.
 fn pixel_of(column: u32) -> vec2<u32> {
     let place = column % PLACES;
@@ -72,11 +86,11 @@ fn has_place(column: u32) -> bool {
     return FORWARD || (pixel.x < HIGH && pixel.y < WIDE);
 }
 
-// C is stored place by place.
+// C is stored place by place; the filters' gradient share by share, and of those number by number.
 fn stored_at(row: u32, column: u32, rows: u32, columns: u32) -> u32 {
     let pixel = pixel_of(column);
     let place = (column / PLACES * HIGH + pixel.x) * WIDE + pixel.y;
-    return select(place, column, FORWARD) * rows + row;
+    return select(place, share * columns + column, FORWARD) * rows + row;
 }
 
 struct Pixel {
@@ -97,13 +111,14 @@ fn tap_at(number: u32) -> vec2<u32> {
 // is past the edge, too.
 fn patch_at(row: u32, column: u32) -> Pixel {
     let tap = tap_at(column / CHANNELS);
-    let number = row % PLACES;
+    let of_all = first_term() + row;
+    let number = of_all % PLACES;
     let place = vec2(number / PLACES_X, number % PLACES_X);
     let size = vec2(HEIGHT, WIDTH);
     let at = select(place + first_seen - tap, place * vec2(STRIDE_Y, STRIDE_X) + tap - vec2(PAD_Y, PAD_X), vec2(FORWARD));
     let inside = at < size;
     let nearest = min(at, size - 1u);
-    let pixel = (row / PLACES * HEIGHT + nearest.x) * WIDTH + nearest.y;
+    let pixel = (of_all / PLACES * HEIGHT + nearest.x) * WIDTH + nearest.y;
     return Pixel(pixel * CHANNELS + column % CHANNELS, inside.x && inside.y);
 }
 

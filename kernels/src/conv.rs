@@ -47,6 +47,9 @@ pub enum ConvPart {
     Input,
     /// The gradient of the filters. Inputs: the output's cotangent, input.
     Filters,
+    /// The gradient of the filters, of each of so many equal shares of the images: `[shares, filters..]`, which add up to
+    /// that of all. Inputs: the output's cotangent, input.
+    FilterShares(usize),
 }
 
 /// One of the three at a shape.
@@ -114,6 +117,29 @@ impl Window {
         pulp::Arch::new().dispatch(gradient);
     }
 
+    /// The gradients of some numbers of each filter, of shares of the images: rows of all shares.
+    fn filter_gradients<F: Float>(&self, rows: Range<usize>, shares: usize, a: &[F], b: &[F], out: &mut [F]) {
+        let of_share = Window { batch: self.batch / shares, ..*self };
+        let (numbers, mut done) = (self.patch(), rows.start);
+        while done < rows.end {
+            let share = done / numbers;
+            let end = rows.end.min((share + 1) * numbers);
+            let part = (done - rows.start) * self.filters..(end - rows.start) * self.filters;
+            let (slopes, input) = (&a[share * of_share.output_elements()..], &b[share * of_share.input_elements()..]);
+            of_share.filter_gradient(done - share * numbers..end - share * numbers, slopes, input, &mut out[part]);
+            done = end;
+        }
+    }
+
+    /// Into how many equal shares images are divided, of which the filters' gradients are computed apart and then added up:
+    /// so many that sums are not too short for it, and that a GPU, which computes results in tiles, has enough of them. By
+    /// one run's sizes, since the order of summation must not depend on how many runs there are.
+    pub fn shares(&self) -> usize {
+        let tiles = self.filters.div_ceil(TILE) * self.patch().div_ceil(TILE);
+        let wanted = (ENOUGH_TILES / tiles).min(self.places() / FEWEST_TERMS);
+        (1..=self.batch.min(wanted)).rev().find(|&shares| self.batch.is_multiple_of(shares)).unwrap_or(1)
+    }
+
     /// The gradients of some images. Pixels that lie a stride apart meet the same taps, in the other direction: for each such set a convolution of
     /// the output's cotangent by those taps, by steps of one.
     fn input_gradient<F: Float>(&self, images: Range<usize>, filters: &[F], slopes: &[F], out: &mut [F]) {
@@ -173,6 +199,13 @@ impl Window {
     }
 }
 
+/// Rows and columns of a usual tile, and how many tiles keep a large GPU busy.
+const TILE: usize = 32;
+const ENOUGH_TILES: usize = 256;
+/// Terms of a share's sums, at least. (Of 20 images, shares of 1,024 terms cost software Vulkan a quarter of stage 1's rate for
+/// what else comes with a workgroup.)
+const FEWEST_TERMS: usize = 8192;
+
 impl Conv {
     /// The convolution as a product, whose left operand has a row a channel: the tiles of a product are flat and
     /// wide, and there are few channels and many places. Of the input's gradient, one set of pixels: those that lie a stride
@@ -182,7 +215,9 @@ impl Conv {
         let plain = MatMul { m: 0, n: 0, k: 0, ta: true, tb: true, ones: Ones::No, bytes: false };
         match self.part {
             ConvPart::Output => MatMul { m: w.filters, n: w.places(), k: w.patch(), ..plain },
-            ConvPart::Filters => MatMul { m: w.filters, n: w.patch(), k: w.places(), tb: false, ..plain },
+            ConvPart::Filters | ConvPart::FilterShares(_) => {
+                MatMul { m: w.filters, n: w.patch(), k: w.places() / self.shares(), tb: false, ..plain }
+            }
             ConvPart::Input => {
                 let patches = self.patches();
                 let ([high, wide], [taps_y, taps_x]) = (patches.places_of_set(), patches.taps_of_set());
@@ -192,8 +227,12 @@ impl Conv {
     }
 
     /// How many of these products compute all.
-    pub(crate) fn sets(&self) -> usize {
-        self.patches().sets().iter().product()
+    pub(crate) fn products(&self) -> usize {
+        self.patches().products()
+    }
+
+    fn shares(&self) -> usize {
+        if let ConvPart::FilterShares(shares) = self.part { shares } else { 1 }
     }
 
     /// The images that are seen, from which places.
@@ -202,7 +241,9 @@ impl Conv {
         let forward = self.part != ConvPart::Input;
         let (seen, channels, places) =
             if forward { (w.input, w.channels, w.output) } else { (w.output, w.filters, w.input) };
-        Patches { forward, seen, channels, places, taps: w.taps, stride: w.stride, padding: w.padding }
+        let shares = self.shares();
+        let share = w.places() / shares;
+        Patches { forward, seen, channels, places, taps: w.taps, stride: w.stride, padding: w.padding, shares, share }
     }
 
     /// The shader that computes it in one of the ways of a product.
@@ -216,19 +257,20 @@ impl Describe for Conv {
         match self.part {
             ConvPart::Output => "conv",
             ConvPart::Input => "conv_input",
-            ConvPart::Filters => "conv_filters",
+            ConvPart::Filters | ConvPart::FilterShares(_) => "conv_filters",
         }
     }
     fn shape(&self) -> String {
         let Window { batch, input: [height, width], channels, filters, taps: [y, x], stride, .. } = self.window;
         let stride = if stride == [1, 1] { String::new() } else { format!(" / {}", stride[0]) };
-        format!("[{batch}, {height}, {width}, {channels}] * [{y}, {x}, {channels}, {filters}]{stride}")
+        let shares = if self.shares() > 1 { format!(" in {}", self.shares()) } else { String::new() };
+        format!("[{batch}{shares}, {height}, {width}, {channels}] * [{y}, {x}, {channels}, {filters}]{stride}")
     }
     fn elements(&self) -> usize {
         match self.part {
             ConvPart::Output => self.window.output_elements(),
             ConvPart::Input => self.window.input_elements(),
-            ConvPart::Filters => self.window.filter_elements(),
+            ConvPart::Filters | ConvPart::FilterShares(_) => self.shares() * self.window.filter_elements(),
         }
     }
     fn inputs(&self) -> usize {
@@ -237,13 +279,13 @@ impl Describe for Conv {
     fn rows(&self) -> usize {
         match self.part {
             ConvPart::Output | ConvPart::Input => self.window.batch,
-            ConvPart::Filters => self.window.patch(),
+            ConvPart::Filters | ConvPart::FilterShares(_) => self.shares() * self.window.patch(),
         }
     }
     fn cost(&self) -> Cost {
         let w = &self.window;
         let [places, patch, filters] = [w.places(), w.patch(), w.filters].map(|x| x as f64);
-        let elements = w.input_elements() + w.filter_elements() + w.output_elements();
+        let elements = w.input_elements() + self.shares() * w.filter_elements() + w.output_elements();
         Cost { flops: 2.0 * places * patch * filters, bytes: 4.0 * elements as f64 }
     }
     fn as_tunable(&self) -> Option<&dyn Tunable> {
@@ -263,7 +305,7 @@ impl Tunable for Conv {
         match self.part {
             ConvPart::Output => [w.filter_elements(), w.input_elements()],
             ConvPart::Input => [w.filter_elements(), w.output_elements()],
-            ConvPart::Filters => [w.output_elements(), w.input_elements()],
+            ConvPart::Filters | ConvPart::FilterShares(_) => [w.output_elements(), w.input_elements()],
         }
     }
     fn in_variant(&self, variant: Variant) -> Arc<dyn Kernel> {
@@ -281,7 +323,9 @@ impl Twin for Conv {
         match self.part {
             ConvPart::Output => self.window.output(rows, a, b, out),
             ConvPart::Input => self.window.input_gradient(rows, a, b, out),
-            ConvPart::Filters => self.window.filter_gradient(rows, a, b, out),
+            ConvPart::Filters | ConvPart::FilterShares(_) => {
+                self.window.filter_gradients(rows, self.shares(), a, b, out)
+            }
         }
     }
 }

@@ -17,12 +17,21 @@ pub(crate) struct Patches {
     pub taps: [usize; 2],
     pub stride: [usize; 2],
     pub padding: [usize; 2],
+    /// Shares of the places that are summed over apart.
+    pub shares: usize,
+    /// Places of each.
+    pub share: usize,
 }
 
 impl Patches {
     /// Sets of places that are computed apart, (y, x): see the shader.
     pub fn sets(&self) -> [usize; 2] {
         if self.forward { [1, 1] } else { self.stride }
+    }
+
+    /// Products that a launch computes: one a set, and one a share.
+    pub fn products(&self) -> usize {
+        self.sets().iter().product::<usize>() * self.shares
     }
 
     /// Height and width of an image's places of one set.
@@ -48,6 +57,7 @@ impl Patches {
             ("PLACES_X", places_x),
             ("PLACES", places_y * places_x),
             ("SET_TILES", set_tiles),
+            ("SHARE", self.share),
             ("TAPS_Y", self.taps[0]),
             ("TAPS_X", self.taps[1]),
             ("SET_TAPS_X", set_taps_x),
@@ -72,8 +82,8 @@ pub(crate) fn shader(product: &MatMul, patches: Option<&Patches>, variant: Varia
         Variant::Subgroup => ("main", covers(&text, "TILE_M")),
     };
     let set_tiles = product.n.div_ceil(columns);
-    let sets = patches.map_or(1, |patches| patches.sets().iter().product());
-    let groups = [(sets * set_tiles) as u32, product.m.div_ceil(rows) as u32];
+    let products = patches.map_or(1, Patches::products);
+    let groups = [(products * set_tiles) as u32, product.m.div_ceil(rows) as u32];
     assert!(groups.iter().all(|&g| g <= 65_535), "{product:?} is too large for one launch: {groups:?} workgroups");
     let flag = |b: bool| f64::from(u8::from(b));
     let mut constants = vec![

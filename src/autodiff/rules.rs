@@ -35,7 +35,7 @@ pub(super) fn rule<'t>(op: Op, x: &[Var<'t>], y: Var<'t>, dy: Var<'t>) -> Option
             vec![Some(dy.reshape(&[outer, inner]).spread(1, mid).reshape(&x[0].shape()))]
         }
         Op::MatMul { ta, tb, ones } => matmul(ta, tb, ones, x[0], x[1], dy).into(),
-        Op::Conv(conv) => conv_rule(conv, x[0], x[1], dy).into(),
+        Op::Conv(conv) => conv_rule(conv, x[0], x[1], dy)?.into(),
         Op::LogSoftmax => {
             let total = dy.sum(1).spread(1, x[0].shape()[1]);
             vec![Some(dy - y.exp() * total)]
@@ -79,7 +79,7 @@ fn matmul<'t>(ta: bool, tb: bool, ones: Ones, a: Var<'t>, b: Var<'t>, dy: Var<'t
 
 /// Output, input and filters of a convolution meet in one trilinear form: each of the three is the gradient of the
 /// form along one of them, and so are its own gradients.
-fn conv_rule<'t>(conv: Conv, a: Var<'t>, b: Var<'t>, dz: Var<'t>) -> [Option<Var<'t>>; 2] {
+fn conv_rule<'t>(conv: Conv, a: Var<'t>, b: Var<'t>, dz: Var<'t>) -> Option<[Option<Var<'t>>; 2]> {
     let (da, db) = match conv.part {
         // a: filters, b: input, dz: output
         ConvPart::Output => (dz.conv_filters(b, conv.window), a.conv_input(dz, conv.window)),
@@ -87,6 +87,8 @@ fn conv_rule<'t>(conv: Conv, a: Var<'t>, b: Var<'t>, dz: Var<'t>) -> [Option<Var
         ConvPart::Input => (b.conv_filters(dz, conv.window), a.conv_output(dz, conv.window)),
         // a: output, b: input, dz: filters
         ConvPart::Filters => (dz.conv_output(b, conv.window), dz.conv_input(a, conv.window)),
+        // They are made when gradients have been taken.
+        ConvPart::FilterShares(_) => return None,
     };
-    [Some(da), Some(db)]
+    Some([Some(da), Some(db)])
 }

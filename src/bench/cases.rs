@@ -37,14 +37,16 @@ fn case(group: &'static str, name: &str, size: String, kernel: impl Kernel + 'st
     Case { group, name: name.into(), size, kernel, epilogue, operands: operands.to_vec(), terms: 1, has_oracle: true }
 }
 
-fn product(group: &'static str, name: &str, product: MatMul) -> Case {
+/// A product as a case.
+pub fn product(group: &'static str, name: &str, product: MatMul) -> Case {
     let MatMul { m, n, k, bytes, .. } = product;
     let [a, b] = product.operands();
     let operands = [if bytes { Images(a) } else { Floats(a) }, Floats(b)];
     Case { terms: k, ..case(group, name, format!("{m} x {n} x {k}"), product, &operands) }
 }
 
-fn plain(m: usize, n: usize, k: usize) -> MatMul {
+/// A product of matrices as they are stored, `[m, k] · [k, n]`.
+pub fn plain(m: usize, n: usize, k: usize) -> MatMul {
     MatMul { m, n, k, ta: false, tb: false, ones: Ones::No, bytes: false }
 }
 
@@ -124,10 +126,13 @@ fn convolution(group: &'static str, name: &str, window: Window) -> [Case; 3] {
     let of = if window.stride[0] > 1 { format!(" by {}", window.stride[0]) } else { String::new() };
     let [size, across] = [window.input[0], window.taps[0]];
     let size = format!("{size}² {}>{} {across}x{across}{of}", window.channels, window.filters);
+    // As a step computes it; what adds shares up is a sum like others.
+    let shares = window.shares();
+    let of_filters = if shares > 1 { ConvPart::FilterShares(shares) } else { ConvPart::Filters };
     let parts = [
         (ConvPart::Output, name.to_string(), [filters, input], taps * window.channels),
         (ConvPart::Input, format!("gradient of {name}'s input"), [filters, output], taps * window.filters),
-        (ConvPart::Filters, format!("gradient of {name}'s filters"), [output, input], output / window.filters),
+        (of_filters, format!("gradient of {name}'s filters"), [output, input], output / window.filters / shares),
     ];
     parts.map(|(part, name, operands, terms)| {
         let operands = operands.map(Floats);

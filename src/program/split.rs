@@ -6,7 +6,7 @@
 //! unless the result is far larger.
 
 use crate::autodiff::{Op, Tape, Var};
-use hindsight_kernels::{Binary, BufferId, Kind, Ones, Unary, View};
+use hindsight_kernels::{Binary, BufferId, Conv, ConvPart, Kind, Ones, Unary, View, Window};
 use std::ops::Range;
 
 /// A rewritten tape, and where its values are written at the end of a step.
@@ -28,6 +28,7 @@ pub(super) fn split(recorded: &Tape) -> Split {
                 Op::Slice { offset } => slice(inputs[0], offset, &node.shape),
                 Op::MatMul { ta, tb, ones } => product(inputs[0], inputs[1], ta, tb, ones),
                 Op::Spread { .. } | Op::Place { .. } => moved(inputs[0], node.op, node.shape),
+                Op::Conv(Conv { window, part: ConvPart::Filters }) => filters(inputs[0], inputs[1], window),
                 Op::Sum { .. } if node.elements() == 1 => total(inputs[0], node.op, node.shape),
                 op => tape.record(op, &inputs, node.shape, node.values),
             }));
@@ -119,6 +120,19 @@ fn product<'t>(a: Var<'t>, b: Var<'t>, ta: bool, tb: bool, ones: Ones) -> Var<'t
     let (b, second) = right.map_or((b, None), |(b, factor)| (b, Some(factor)));
     let bare = product(a, b, ta, tb, ones);
     [first, second].into_iter().flatten().fold(bare, |product, factor| product * factor.spread_to(&bare.shape()))
+}
+
+/// The gradient of filters, of shares of the images where there are some, added up.
+fn filters<'t>(slope: Var<'t>, input: Var<'t>, window: Window) -> Var<'t> {
+    let [y, x] = window.taps;
+    let shape = [window.shares(), y, x, window.channels, window.filters];
+    let record = |part, shape: &[usize]| {
+        slope.tape().record(Op::Conv(Conv { window, part }), &[slope, input], shape.to_vec(), Kind::Float)
+    };
+    match window.shares() {
+        1 => record(ConvPart::Filters, &shape[1..]),
+        shares => record(ConvPart::FilterShares(shares), &shape).sum(0),
+    }
 }
 
 /// How many times an operand a product is, from which on its scaling costs more than a launch.

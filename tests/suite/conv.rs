@@ -32,6 +32,7 @@ fn elements(w: &Window, part: ConvPart) -> usize {
         ConvPart::Output => w.output_elements(),
         ConvPart::Input => w.input_elements(),
         ConvPart::Filters => w.filter_elements(),
+        ConvPart::FilterShares(shares) => shares * w.filter_elements(),
     }
 }
 
@@ -65,7 +66,7 @@ proptest! {
             meet(&w, |input, filter, output| match part {
                 ConvPart::Output => wanted[output] += a[filter] * b[input],
                 ConvPart::Input => wanted[input] += a[filter] * b[output],
-                ConvPart::Filters => wanted[filter] += a[output] * b[input],
+                ConvPart::Filters | ConvPart::FilterShares(_) => wanted[filter] += a[output] * b[input],
             });
             let mut found = vec![f64::NAN; wanted.len()];
             Conv { window: w, part }.twin_f64(&mut found, &[Input::Float(&a), Input::Float(&b)]);
@@ -97,6 +98,33 @@ pub const WINDOWS: [(usize, Window); 5] = [
     (3, Window { channels: 6, taps: [2, 5], stride: [3, 1], padding: [0, 2], output: [3, 7], ..PLAIN }),
 ];
 
+#[test]
+fn gradients_of_shares_of_the_images_add_up() {
+    for (_, window) in WINDOWS {
+        let (a, b) = (numbers(window.output_elements(), 1), numbers(window.input_elements(), 2));
+        let gradient = |part| {
+            let mut found = vec![f64::NAN; elements(&window, part)];
+            Conv { window, part }.twin_f64(&mut found, &[Input::Float(&a), Input::Float(&b)]);
+            found
+        };
+        let (whole, shares) = (gradient(ConvPart::Filters), gradient(ConvPart::FilterShares(window.batch)));
+        for (i, whole) in whole.iter().enumerate() {
+            let sum: f64 = shares.iter().skip(i).step_by(window.filter_elements()).sum();
+            assert!((sum - whole).abs() < 1e-12 * (1.0 + whole.abs()), "{window:?}: {sum} of shares, {whole}");
+        }
+    }
+}
+
+#[test]
+fn long_sums_of_early_stages_are_shared_and_those_of_the_last_are_not() {
+    let stage = |side: usize, channels: usize, batch: usize| {
+        let (input, output) = ([side; 2], [side; 2]);
+        Window { batch, input, channels, filters: channels, output, ..PLAIN }.shares()
+    };
+    assert_eq!([stage(32, 20, 20), stage(16, 40, 20), stage(4, 160, 20)], [2, 1, 1]);
+    assert_eq!([stage(32, 20, 256), stage(16, 40, 256), stage(8, 80, 256), stage(4, 160, 256)], [32, 8, 2, 1]);
+}
+
 /// One and many tiles.
 #[test]
 fn every_shader_of_a_convolution_equals_oracle() {
@@ -106,6 +134,10 @@ fn every_shader_of_a_convolution_equals_oracle() {
             for variant in Variant::all().filter(|v| v.runs_on(gpu.traits())) {
                 let operands = from.map(|of| Operand::Float(elements(&window, of)));
                 holds_from(first, InVariant(Conv { window, part }, variant), &operands);
+                if part == ConvPart::Filters {
+                    let shares = ConvPart::FilterShares(window.batch);
+                    holds_from(first, InVariant(Conv { window, part: shares }, variant), &operands);
+                }
             }
         }
     }

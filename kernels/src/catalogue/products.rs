@@ -244,7 +244,7 @@ fn conv_limits(conv: &Conv) -> Result<(), String> {
     match inside(0) && inside(1) {
         true => {
             let product = conv.product();
-            launch_limits(&MatMul { n: product.n * conv.sets(), ..product })
+            launch_limits(&MatMul { n: product.n * conv.products(), ..product })
         }
         false => {
             Err("every place of a filter must begin within the padded input; take a smaller output or stride".into())
