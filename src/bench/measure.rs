@@ -107,7 +107,7 @@ const COPIES: usize = 64;
 const LONG_S: f64 = 1e-3;
 
 /// A case on a device: its buffers, and its launch made ready.
-struct Rig<'a> {
+pub struct Rig<'a> {
     device: &'a Device,
     case: &'a Case,
     store: Store,
@@ -119,7 +119,8 @@ struct Rig<'a> {
 }
 
 impl<'a> Rig<'a> {
-    fn new(device: &'a Device, case: &'a Case) -> Self {
+    /// Makes it ready, on a CPU for as many runs side by side as there are threads.
+    pub fn new(device: &'a Device, case: &'a Case) -> Self {
         // Runs are what the CPU's threads share: as many as there are keep all of it busy.
         let runs = if matches!(device, Device::Cpu) { rayon::current_num_threads() } else { 1 };
         let mut store = Store::new(device, runs);
@@ -172,8 +173,13 @@ impl<'a> Rig<'a> {
         self.copies = copies;
     }
 
-    /// Found by doubling, which warms up, too.
-    fn steps_that_take(&mut self, seconds: f64) -> usize {
+    /// Work of a step, of all runs.
+    pub fn flops(&self) -> f64 {
+        self.case.cost().flops * (self.store.runs() * self.copies) as f64
+    }
+
+    /// How many steps take so many seconds. Found by doubling, which warms up, too.
+    pub fn steps_that_take(&mut self, seconds: f64) -> usize {
         let mut steps = 1;
         loop {
             let taken = self.time(steps);
@@ -185,7 +191,7 @@ impl<'a> Rig<'a> {
     }
 
     /// Seconds until `steps` steps are done.
-    fn time(&mut self, steps: usize) -> f64 {
+    pub fn time(&mut self, steps: usize) -> f64 {
         let start = Instant::now();
         self.executable.run(&mut self.store, 0..steps, Order::Sequential);
         if let Device::Gpu(gpu) = self.device {
