@@ -140,6 +140,14 @@ impl Window {
         (1..=self.batch.min(wanted)).rev().find(|&shares| self.batch.is_multiple_of(shares)).unwrap_or(1)
     }
 
+    /// The filters' gradient as a step computes it: where images are divided, of shares that are still to be added up.
+    pub fn filters_part(&self) -> ConvPart {
+        match self.shares() {
+            1 => ConvPart::Filters,
+            shares => ConvPart::FilterShares(shares),
+        }
+    }
+
     /// The gradients of some images. Pixels that lie a stride apart meet the same taps, in the other direction: for each such set a convolution of
     /// the output's cotangent by those taps, by steps of one.
     fn input_gradient<F: Float>(&self, images: Range<usize>, filters: &[F], slopes: &[F], out: &mut [F]) {

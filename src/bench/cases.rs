@@ -126,9 +126,8 @@ fn convolution(group: &'static str, name: &str, window: Window) -> [Case; 3] {
     let of = if window.stride[0] > 1 { format!(" by {}", window.stride[0]) } else { String::new() };
     let [size, across] = [window.input[0], window.taps[0]];
     let size = format!("{size}² {}>{} {across}x{across}{of}", window.channels, window.filters);
-    // As a step computes it; what adds shares up is a sum like others.
-    let shares = window.shares();
-    let of_filters = if shares > 1 { ConvPart::FilterShares(shares) } else { ConvPart::Filters };
+    // What adds shares up is a sum like others.
+    let (shares, of_filters) = (window.shares(), window.filters_part());
     let parts = [
         (ConvPart::Output, name.to_string(), [filters, input], taps * window.channels),
         (ConvPart::Input, format!("gradient of {name}'s input"), [filters, output], taps * window.filters),

@@ -292,13 +292,14 @@ impl<'a> Trial<'a> {
                 return Err(ExperimentError::Interrupted);
             }
             let handed = self.hand_over(&mut *learner, task);
-            let coming = handed.losses.is_coming();
-            // A GPU has the next task to learn while the host waits for what became of the last one.
-            if let Some(before) = waiting.replace(handed) {
-                self.settle(before, &*learner, method, observer);
+            // A GPU has this task to learn while the host waits for what became of the last one.
+            if let Some(last) = waiting.take() {
+                self.settle(last, &*learner, method, observer);
             }
-            if !coming && let Some(done) = waiting.take() {
-                self.settle(done, &*learner, method, observer);
+            if handed.losses.is_coming() {
+                waiting = Some(handed);
+            } else {
+                self.settle(handed, &*learner, method, observer);
             }
         }
         if let Some(last) = waiting {

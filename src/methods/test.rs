@@ -178,11 +178,6 @@ pub struct Tested {
 }
 
 impl Tested {
-    /// Whether a GPU still has to be waited for.
-    pub fn is_coming(&self) -> bool {
-        self.counts.is_coming()
-    }
-
     /// What it found: one row a run, a fraction a task. Waits for the test, and for nothing that was handed over after it.
     pub fn rows(self) -> Vec<Vec<f64>> {
         let Tested { counts, tasks, images } = self;

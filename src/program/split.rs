@@ -125,14 +125,12 @@ fn product<'t>(a: Var<'t>, b: Var<'t>, ta: bool, tb: bool, ones: Ones) -> Var<'t
 /// The gradient of filters, of shares of the images where there are some, added up.
 fn filters<'t>(slope: Var<'t>, input: Var<'t>, window: Window) -> Var<'t> {
     let [y, x] = window.taps;
-    let shape = [window.shares(), y, x, window.channels, window.filters];
-    let record = |part, shape: &[usize]| {
-        slope.tape().record(Op::Conv(Conv { window, part }), &[slope, input], shape.to_vec(), Kind::Float)
-    };
-    match window.shares() {
-        1 => record(ConvPart::Filters, &shape[1..]),
-        shares => record(ConvPart::FilterShares(shares), &shape).sum(0),
-    }
+    let shape = vec![window.shares(), y, x, window.channels, window.filters];
+    // The sum of a single share is that share.
+    slope
+        .tape()
+        .record(Op::Conv(Conv { window, part: window.filters_part() }), &[slope, input], shape, Kind::Float)
+        .sum(0)
 }
 
 /// How many times an operand a product is, from which on its scaling costs more than a launch.
