@@ -5,6 +5,7 @@
 //! compute them. And a factor that is the same everywhere leaves a product's operand for its result,
 //! unless the result is far larger.
 
+use super::chains::{of_a_product, sum_of_products};
 use crate::autodiff::{Op, Tape, Var};
 use hindsight_kernels::{Binary, BufferId, Conv, ConvPart, Kind, Ones, Unary, View, Window};
 use std::ops::Range;
@@ -29,6 +30,7 @@ pub(super) fn split(recorded: &Tape) -> Split {
                 Op::MatMul { ta, tb, ones } => product(inputs[0], inputs[1], ta, tb, ones),
                 Op::Spread { .. } | Op::Place { .. } => moved(inputs[0], node.op, node.shape),
                 Op::Conv(Conv { window, part: ConvPart::Filters }) => filters(inputs[0], inputs[1], window),
+                Op::Binary(op) => binary(op, inputs[0], inputs[1]),
                 Op::Sum { .. } if node.elements() == 1 => total(inputs[0], node.op, node.shape),
                 op => tape.record(op, &inputs, node.shape, node.values),
             }));
@@ -96,13 +98,19 @@ fn part_of<'t>(value: Var<'t>, range: &Range<usize>) -> Var<'t> {
         Op::Reshape => of(0),
         Op::Slice { offset } => part(inputs[0], &(offset + range.start..offset + range.end)),
         Op::Unary(op) => tape.unary(op, of(0)),
-        Op::Binary(op) => tape.binary(op, of(0), of(1)),
+        Op::Binary(op) => binary(op, of(0), of(1)),
         Op::Concat => match parts(value).iter().position(|p| p == range) {
             Some(at) => inputs[at].reshape(&flat),
             None => value.slice(range.start, &flat),
         },
         _ => value.slice(range.start, &flat),
     }
+}
+
+/// Elementwise work on two values: products of which the sum is one product are computed as that.
+fn binary<'t>(op: Binary, a: Var<'t>, b: Var<'t>) -> Var<'t> {
+    let product = if op == Binary::Add { sum_of_products(a, b) } else { None };
+    product.unwrap_or_else(|| a.tape().binary(op, a, b))
 }
 
 /// A product, with common factors of its operands taken out.
@@ -114,7 +122,7 @@ fn product<'t>(a: Var<'t>, b: Var<'t>, ta: bool, tb: bool, ones: Ones) -> Var<'t
     // The ones beside a are not scaled with it.
     let left = left.filter(|_| ones == Ones::No);
     if left.is_none() && right.is_none() {
-        return plain;
+        return of_a_product(a, b, ta, ones).filter(|_| !tb).unwrap_or(plain);
     }
     let (a, first) = left.map_or((a, None), |(a, factor)| (a, Some(factor)));
     let (b, second) = right.map_or((b, None), |(b, factor)| (b, Some(factor)));

@@ -111,6 +111,65 @@ fn a_gradient_that_some_of_the_images_have_is_computed_from_those_alone() {
 }
 
 #[test]
+fn a_gradient_of_weights_is_not_written_out_to_meet_other_images() {
+    const IMAGES: usize = 20;
+    const FEW: usize = 3;
+    const PIXELS: usize = 400;
+    const UNITS: usize = 300;
+    let mut session = Session::new(&Device::Oracle, 1);
+    let shapes = [("images", [IMAGES, PIXELS]), ("few", [FEW, PIXELS]), ("slopes", [FEW, UNITS])];
+    let [images, few, slopes] = shapes.map(|(name, shape)| session.state(name, &shape));
+    let out = session.state("out", &[IMAGES, UNITS]);
+    let number = |i: usize| ((i * 37 % 101) as f64 - 50.0) / 50.0;
+    for stored in [&images, &few, &slopes] {
+        session.write(stored, 0, &(0..stored.shape.iter().product::<usize>()).map(number).collect::<Vec<_>>());
+    }
+    let tape = Tape::new();
+    let gradient = tape.load(&few).affine_weights(tape.load(&slopes));
+    tape.assign(&out, tape.load(&images).affine(gradient));
+    let program = session.compile(&tape);
+    assert_eq!(program.launches().len(), 2, "{:?}", program.launches());
+    assert!(products(&program) < 1e6, "{}", products(&program));
+    session.run(&program, 0..1);
+    let alike = |image: usize, other: usize| {
+        1.0 + (0..PIXELS).map(|p| number(image * PIXELS + p) * number(other * PIXELS + p)).sum::<f64>()
+    };
+    let met = |image: usize, unit: usize| (0..FEW).map(|f| alike(image, f) * number(f * UNITS + unit)).sum::<f64>();
+    for (i, found) in session.read(&out).remove(0).into_iter().enumerate() {
+        let expected = met(i / UNITS, i % UNITS);
+        assert!((found - expected).abs() < 1e-9, "{i}: {found}, not {expected}");
+    }
+}
+
+#[test]
+fn gradients_of_one_layer_by_the_same_images_are_one_product() {
+    let mut session = Session::new(&Device::Oracle, 1);
+    let shapes = [("batch", [4, 5]), ("anchors", [2, 5]), ("slopes", [6, 3]), ("anchors' slopes", [2, 3])];
+    let [batch, anchors, slopes, of_anchors] = shapes.map(|(name, shape)| session.state(name, &shape));
+    let out = session.state("out", &[6, 3]);
+    let number = |i: usize, stored: &Stored| ((i * 37 + stored.shape.iter().product::<usize>()) % 11) as f64 - 5.0;
+    let all =
+        |stored: &Stored| (0..stored.shape.iter().product::<usize>()).map(|i| number(i, stored)).collect::<Vec<_>>();
+    for stored in [&batch, &anchors, &slopes, &of_anchors] {
+        session.write(stored, 0, &all(stored));
+    }
+    let tape = Tape::new();
+    let few = tape.load(&anchors);
+    let joined = tape.join(&[tape.load(&batch), few]).reshape(&[6, 5]);
+    tape.assign(&out, joined.affine_weights(tape.load(&slopes)) + few.affine_weights(tape.load(&of_anchors)));
+    let program = session.compile(&tape);
+    assert_eq!(program.launches().iter().filter(|l| l.kernel.describe().name() == "matmul").count(), 1);
+    session.run(&program, 0..1);
+    let (images, other) = ([all(&batch), all(&anchors)].concat(), all(&of_anchors));
+    let slope = |row: usize, unit: usize| {
+        all(&slopes)[row * 3 + unit] + if row < 4 { 0.0 } else { other[(row - 4) * 3 + unit] }
+    };
+    let seen = |row: usize, pixel: usize| if pixel < 5 { images[row * 5 + pixel] } else { 1.0 };
+    let expected = |i: usize| (0..6).map(|row| seen(row, i / 3) * slope(row, i % 3)).sum::<f64>();
+    assert_eq!(session.read(&out).remove(0), (0..18).map(expected).collect::<Vec<_>>());
+}
+
+#[test]
 fn a_common_factor_leaves_the_operand_of_a_product() {
     let mut session = Session::new(&Device::Oracle, 1);
     let (a, b, out) = (session.state("a", &[2, 6]), session.state("b", &[6, 3]), session.state("out", &[2, 3]));
