@@ -5,7 +5,7 @@
 //   C  [m, n], after the epilogue; of a convolution stored [n, m]
 //
 // For software Vulkan, where a subgroup is one vector register of the CPU. A workgroup is one subgroup
-// of eight lanes and owns 24 x 64 of C (or 8 x 64): a lane owns eight neighbouring columns, all rows of
+// of eight lanes and owns 24 x 64 of C (or 16 or 8 x 64): a lane owns eight neighbouring columns, all rows of
 // them. Four k at a time, each lane loads its share of 8 x 4 blocks of A, four numbers each, and the
 // lanes hand them round by shuffles; of B it loads the 4 x 8 that it needs for its own columns. Nothing
 // is loaded twice in a workgroup, whichever way the operands are stored.
@@ -23,8 +23,10 @@
 //
 // Loading: a number a texel, always right. By four: four numbers a texel, where the view's offset, its step
 // stride and the length of its stored rows (A: k, TA: columns stored; B: n, TB: k) are multiples of 4. Images:
-// bytes of [m, k] as x / 255, four to a word of a buffer, k a multiple of 4, not TA. For convolutions: `filters`
+// bytes of [m, k] as x / 255, four to a texel, k a multiple of 4, not TA. For convolutions: `filters`
 // and `patches`, which are nowhere stored (see patches.wgsl); by four where pixels have a multiple of four channels.
+// Storing: a number at a time, always right; or four, where the view's offset, its step stride and the length of C's stored
+// rows are multiples of 4: a store is a loop over the lanes, too, which then has four numbers to put away in each turn.
 // Followed by columns.wgsl, or for convolutions patches.wgsl. Launched, costed and held to its oracle by
 // kernels/src/matmul.rs and conv.rs.
 
@@ -39,6 +41,7 @@ override ONES_M: bool;
 
 // What a workgroup covers of C.
 const TILE_M: u32 = 24u;
+const MEDIUM_M: u32 = 16u;
 const LOW_M: u32 = 8u;
 const TILE_N: u32 = 64u;
 const SUBGROUP: u32 = 8u;
@@ -79,7 +82,7 @@ fn load_a(start: u32, row: u32, column: u32, length: u32) -> vec4<f32> {
 // [/load_a by four]
 // [load_a bytes]
 fn load_a(start: u32, row: u32, column: u32, length: u32) -> vec4<f32> {
-    return unpack4x8unorm(a[start + (row * length + column) / 4u]);
+    return textureLoad(a, texel(start + (row * length + column) / 4u));
 }
 // [/load_a bytes]
 // [load_a filters]
@@ -208,6 +211,7 @@ fn add(sum: Eight, x: vec4<f32>, y: Deep) -> Eight {
 
 // Column by column. The block moves along, since to ask it for a column by a number costs a loop over the lanes; and the
 // loop's end is not a constant, or the driver would unroll it, with 64 copies of the epilogue.
+// [store]
 fn store(row: u32, col: u32, run: u32, sums: Block) {
     let start = base(0u, run);
     var rows = sums;
@@ -222,13 +226,8 @@ fn store(row: u32, col: u32, run: u32, sums: Block) {
             put(start, row + 6u, c, run, rows[6][0].x);
             put(start, row + 7u, c, run, rows[7][0].x);
         }
-        rows = Block(next(rows[0]), next(rows[1]), next(rows[2]), next(rows[3]),
-            next(rows[4]), next(rows[5]), next(rows[6]), next(rows[7]));
+        rows = next_column(rows);
     }
-}
-
-fn next(row: Eight) -> Eight {
-    return Eight(vec4(row[0].yzw, row[1].x), vec4(row[1].yzw, 0.0));
 }
 
 fn put(start: u32, row: u32, col: u32, run: u32, sum: f32) {
@@ -236,6 +235,58 @@ fn put(start: u32, row: u32, col: u32, run: u32, sum: f32) {
         let i = stored_at(row, col, size.x, size.y);
         out[start + i] = epilogue(sum, i, run);
     }
+}
+// [/store]
+
+/*
+// [store by four]
+// Row by row.
+fn store(row: u32, col: u32, run: u32, sums: Block) {
+    let start = base(0u, run);
+    var rows = sums;
+    for (var r = row; r < min(row + 8u, size.x); r += 1u) {
+        put(start, r, col, run, rows[0][0]);
+        put(start, r, col + 4u, run, rows[0][1]);
+        rows = Block(rows[1], rows[2], rows[3], rows[4], rows[5], rows[6], rows[7], rows[7]);
+    }
+}
+
+fn put(start: u32, row: u32, col: u32, run: u32, sums: vec4<f32>) {
+    if col < size.y {
+        let i = row * size.y + col;
+        out[(start + i) / 4u] = epilogue(sums, i, run);
+    }
+}
+// [/store by four]
+// [store places by four]
+fn store(row: u32, col: u32, run: u32, sums: Block) {
+    let start = base(0u, run);
+    var rows = sums;
+    for (var c = col; c < min(col + 8u, size.y); c += 1u) {
+        if has_place(c) {
+            put(start, row, c, run, vec4(rows[0][0].x, rows[1][0].x, rows[2][0].x, rows[3][0].x));
+            put(start, row + 4u, c, run, vec4(rows[4][0].x, rows[5][0].x, rows[6][0].x, rows[7][0].x));
+        }
+        rows = next_column(rows);
+    }
+}
+
+fn put(start: u32, row: u32, col: u32, run: u32, sums: vec4<f32>) {
+    if row < size.x {
+        let i = stored_at(row, col, size.x, size.y);
+        out[(start + i) / 4u] = epilogue(sums, i, run);
+    }
+}
+// [/store places by four]
+*/
+
+fn next_column(rows: Block) -> Block {
+    return Block(next(rows[0]), next(rows[1]), next(rows[2]), next(rows[3]),
+        next(rows[4]), next(rows[5]), next(rows[6]), next(rows[7]));
+}
+
+fn next(row: Eight) -> Eight {
+    return Eight(vec4(row[0].yzw, row[1].x), vec4(row[1].yzw, 0.0));
 }
 
 // 24 rows.
@@ -262,6 +313,48 @@ fn main(@builtin(workgroup_id) tile: vec3<u32>, @builtin(subgroup_invocation_id)
     store(row + 16u, col, run, bottom);
 }
 
+// 24 images, of which much is blank: what none of them has lit at four neighbouring pixels adds nothing, and is passed over.
+// (A loop of its own, since the driver computes what stands behind a condition whether it holds or not.)
+@compute @workgroup_size(SUBGROUP)
+fn images(@builtin(workgroup_id) tile: vec3<u32>, @builtin(subgroup_invocation_id) lane: u32) {
+    read_size(lane);
+    let run = tile.z;
+    let row = tile.y * TILE_M;
+    let col = tile.x * TILE_N + lane * 8u;
+    let from_a = base(1u, run);
+    let from_b = base(2u, run);
+    var top = bias(from_b, col);
+    var middle = top;
+    var bottom = top;
+    for (var k = 0u; k < size.z; k += 4u) {
+        var a = images_at(from_a, row, k, lane);
+        while k + 4u < size.z && all_blank(a) {
+            k += 4u;
+            a = images_at(from_a, row, k, lane);
+        }
+        let y = block_of_b(from_b, k, col);
+        top = multiply(top, a[0], y);
+        middle = multiply(middle, a[1], y);
+        bottom = multiply(bottom, a[2], y);
+    }
+    store(row, col, run, top);
+    store(row + 8u, col, run, middle);
+    store(row + 16u, col, run, bottom);
+}
+
+// The lane's share of 24 rows: see `share_of_a`.
+fn images_at(start: u32, row: u32, k: u32, lane: u32) -> mat3x4<f32> {
+    return mat3x4(share_of_a(start, row, k, lane), share_of_a(start, row + 8u, k, lane),
+        share_of_a(start, row + 16u, k, lane));
+}
+
+// Whether no lane's share has anything lit. (No pixel is below 0.)
+fn all_blank(a: mat3x4<f32>) -> bool {
+    let lit = dot(a[0] + a[1] + a[2], vec4(1.0));
+    return subgroupShuffle(lit, 0u) + subgroupShuffle(lit, 1u) + subgroupShuffle(lit, 2u) + subgroupShuffle(lit, 3u)
+        + subgroupShuffle(lit, 4u) + subgroupShuffle(lit, 5u) + subgroupShuffle(lit, 6u) + subgroupShuffle(lit, 7u) == 0.0;
+}
+
 // A row: a lane loads four of every 32 k.
 @compute @workgroup_size(SUBGROUP)
 fn single(@builtin(workgroup_id) tile: vec3<u32>, @builtin(subgroup_invocation_id) lane: u32) {
@@ -280,6 +373,27 @@ fn single(@builtin(workgroup_id) tile: vec3<u32>, @builtin(subgroup_invocation_i
         }
     }
     store(0u, col, run, Block(sum, sum, sum, sum, sum, sum, sum, sum));
+}
+
+// 16 rows: for products of which tiles of 24 would compute less than half.
+@compute @workgroup_size(SUBGROUP)
+fn medium(@builtin(workgroup_id) tile: vec3<u32>, @builtin(subgroup_invocation_id) lane: u32) {
+    let of_set = tile_of_set(tile.x);
+    read_size(lane);
+    let run = tile.z;
+    let row = tile.y * MEDIUM_M;
+    let col = of_set * TILE_N + lane * 8u;
+    let from_a = base(1u, run) + first_term() * size.x;
+    let from_b = base(2u, run);
+    var top = bias(from_b, col);
+    var bottom = top;
+    for (var k = 0u; k < size.z; k += 4u) {
+        let y = block_of_b(from_b, k, col);
+        top = multiply(top, share_of_a(from_a, row, k, lane), y);
+        bottom = multiply(bottom, share_of_a(from_a, row + 8u, k, lane), y);
+    }
+    store(row, col, run, top);
+    store(row + 8u, col, run, bottom);
 }
 
 // Eight rows: for products that have no more.

@@ -16,8 +16,8 @@ pub struct Case {
     pub variant: Option<Variant>,
     /// The attributes that it has, or which launch of a program it is.
     pub attributes: String,
-    /// For an adapter that has integers of 64 bits.
-    pub wide_integers: bool,
+    /// For software Vulkan, where that gets another one.
+    pub software: bool,
     /// The shader itself.
     pub composed: Composed,
 }
@@ -41,7 +41,7 @@ pub struct Checked {
     pub verdicts: BTreeMap<Target, Verdict>,
 }
 
-/// All shaders: each kernel at its defaults and corners, in each variant, with and without integers of 64 bits. What comes
+/// All shaders: each kernel at its defaults and corners, in each variant, for hardware and for software adapters. What comes
 /// out the same is there once.
 pub fn cases() -> Vec<Case> {
     let mut launches = vec![];
@@ -56,7 +56,7 @@ pub fn cases() -> Vec<Case> {
 
 fn advance() -> Case {
     let composed = Composed::advance();
-    Case { name: composed.name, variant: None, attributes: String::new(), wide_integers: false, composed }
+    Case { name: composed.name, variant: None, attributes: String::new(), software: false, composed }
 }
 
 /// The shaders of a program's launches, likewise.
@@ -80,9 +80,9 @@ fn key(shader: &Composed) -> String {
 fn distinct(launches: impl Iterator<Item = (Launch, Option<Variant>, String)>) -> Vec<Case> {
     let mut seen = BTreeSet::new();
     let both = launches.flat_map(|launch| [(launch.clone(), false), (launch, true)]);
-    let case = |((launch, variant, attributes), wide_integers): ((Launch, _, _), bool)| {
-        let composed = Composed::of(&launch, &adapter_for(variant, wide_integers));
-        Case { name: composed.name, variant, attributes, wide_integers, composed }
+    let case = |((launch, variant, attributes), software): ((Launch, _, _), bool)| {
+        let composed = Composed::of(&launch, &adapter_for(variant, software));
+        Case { name: composed.name, variant, attributes, software, composed }
     };
     both.map(case).filter(|case| seen.insert(key(&case.composed))).collect()
 }
@@ -91,8 +91,8 @@ impl Case {
     /// What it is, for people.
     pub fn text(&self) -> String {
         let variant = self.variant.map(|variant| format!(", variant {}", variant.name())).unwrap_or_default();
-        let wide = if self.wide_integers { ", with integers of 64 bits" } else { "" };
-        format!("{}({}){variant}{wide}", self.name, self.attributes)
+        let software = if self.software { ", on software" } else { "" };
+        format!("{}({}){variant}{software}", self.name, self.attributes)
     }
 
     /// Translates it to every language; SPIR-V is shown to a validator if there is one.

@@ -255,8 +255,8 @@ impl Conv {
     }
 
     /// The shader that computes it in one of the ways of a product.
-    pub fn shader_in(&self, variant: Variant, inputs: &[View]) -> Shader {
-        matmul_shader::shader(&self.product(), Some(&self.patches()), variant, inputs)
+    pub fn shader_in(&self, variant: Variant, views: &[View]) -> Shader {
+        matmul_shader::shader(&self.product(), Some(&self.patches()), variant, views)
     }
 }
 
@@ -299,8 +299,8 @@ impl Describe for Conv {
     fn as_tunable(&self) -> Option<&dyn Tunable> {
         Some(self)
     }
-    fn shader(&self, adapter: &Traits, inputs: &[View]) -> Shader {
-        self.shader_in(Variant::chosen(self.name(), &self.product(), adapter, inputs), inputs)
+    fn shader(&self, adapter: &Traits, views: &[View]) -> Shader {
+        self.shader_in(Variant::chosen(self.name(), &self.product(), adapter, views), views)
     }
 }
 

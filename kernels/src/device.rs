@@ -173,7 +173,7 @@ impl Device {
     /// The variant that computes a launch here: a shader and its entry point, or the twin.
     pub fn variant(&self, launch: &Launch) -> String {
         match self {
-            Device::Gpu(gpu) => launch.kernel.describe().shader(gpu.traits(), &launch.inputs).variant(),
+            Device::Gpu(gpu) => launch.shader(gpu.traits()).variant(),
             _ => "twin".into(),
         }
     }

@@ -1,10 +1,9 @@
-//! Elementwise expressions: one description that becomes WGSL in a shader and a loop over blocks in
+//! Elementwise expressions: one description that becomes WGSL in a shader (`epilogue_wgsl.rs`) and a loop over blocks in
 //! its CPU twin. Every kernel with a float output can end in one (its epilogue), so that chains of
 //! elementwise operations cost no launch of their own.
 
 use crate::float::Float;
-use crate::launch::{BufferId, Input};
-use std::fmt::Write;
+use crate::launch::Input;
 use std::ops::Range;
 
 /// An elementwise function of one value.
@@ -61,17 +60,6 @@ impl Unary {
                     F::ZERO
                 }
             }
-        }
-    }
-
-    fn wgsl(self, x: &str) -> String {
-        match self {
-            Unary::Neg => format!("-{x}"),
-            Unary::Exp => format!("exp({x})"),
-            Unary::Ln => format!("log({x})"),
-            Unary::Sqrt => format!("sqrt({x})"),
-            Unary::Relu => format!("select({x}, 0.0, {x} < 0.0)"),
-            Unary::Step => format!("select(0.0, 1.0, {x} > 0.0)"),
         }
     }
 }
@@ -149,19 +137,6 @@ pub struct Epilogue {
     pub extras: Vec<Access>,
 }
 
-/// Where an epilogue's shader finds an extra input.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Lies {
-    /// It is what the output held.
-    Output,
-    /// In a buffer of numbers or indices.
-    Buffer,
-    /// In a buffer of numbers in half precision.
-    Half,
-    /// In a mirror of its buffer.
-    Mirror,
-}
-
 /// Elements evaluated at a time: a few registers of this length stay in the first-level cache.
 const BLOCK: usize = 512;
 
@@ -175,65 +150,6 @@ impl Epilogue {
     pub fn operations(&self) -> usize {
         let arithmetic = |i: &&Instruction| matches!(i, Instruction::Unary(..) | Instruction::Binary(..));
         self.instructions.iter().filter(arithmetic).count()
-    }
-
-    /// The WGSL of this expression: bindings from `first_binding` on (views from `first_view`) for extras that lie where
-    /// `lies` says, and `fn epilogue(value, i, run)`, which returns what is stored: in half precision, if the `output` is.
-    pub(crate) fn wgsl(&self, first_binding: usize, first_view: usize, lies: &[Lies], output: BufferId) -> String {
-        let mut text = String::new();
-        for (e, access) in self.extras.iter().enumerate() {
-            let declared = match (lies[e], access) {
-                (Lies::Output, _) => continue,
-                (_, Access::OneHot { .. }) => format!("var<storage, read> extra{e}: array<u32>"),
-                (Lies::Mirror, _) => format!("var extra{e}: texture_storage_2d<r32float, read>"),
-                (Lies::Half, _) => format!("var<storage, read> extra{e}: array<f16>"),
-                (Lies::Buffer, _) => format!("var<storage, read> extra{e}: array<f32>"),
-            };
-            let _ = writeln!(text, "@group(0) @binding({}) {declared};", first_binding + e);
-        }
-        let half = output.is_half();
-        let kept = if half { "f16" } else { "f32" };
-        let _ = writeln!(text, "fn epilogue(value: f32, i: u32, run: u32) -> {kept} {{");
-        for (n, instruction) in self.instructions.iter().enumerate() {
-            let right = match *instruction {
-                Instruction::Value => "value".to_string(),
-                Instruction::Extra(e) => self.load(e, first_view + e, lies[e], half),
-                // `{:?}` prints the shortest digits that give the number back, always with a point or exponent.
-                Instruction::Constant(c) => format!("f32({:?})", c as f32),
-                Instruction::Unary(op, x) => op.wgsl(&format!("x{x}")),
-                Instruction::Binary(op, a, b) => format!("x{a} {} x{b}", op.symbol()),
-            };
-            let _ = writeln!(text, "    let x{n} = {right};");
-        }
-        let last = self.instructions.len();
-        let result = if last == 0 { "value".into() } else { format!("x{}", last - 1) };
-        let _ = writeln!(text, "    return {kept}({result});\n}}");
-        text
-    }
-
-    fn load(&self, e: usize, view: usize, lies: Lies, half: bool) -> String {
-        let wide = |load: String, half: bool| if half { format!("f32({load})") } else { load };
-        if lies == Lies::Output {
-            return wide("out[base(0u, run) + i]".into(), half);
-        }
-        let number = |at: String| match lies {
-            Lies::Mirror => format!("textureLoad(extra{e}, texel(base({view}u, run) + {at})).x"),
-            _ => wide(format!("extra{e}[base({view}u, run) + {at}]"), lies == Lies::Half),
-        };
-        match self.extras[e] {
-            Access::Full => number("i".into()),
-            Access::Spread { mid, inner: 1 } => number(format!("i / {mid}u")),
-            Access::Spread { mid, inner } => number(format!("i / {}u * {inner}u + i % {inner}u", mid * inner)),
-            // The address of a zero is clamped into the input, which a select reads all the same.
-            Access::Place { offset, length } => {
-                let last = offset + length - 1;
-                let at = number(format!("clamp(i, {offset}u, {last}u) - {offset}u"));
-                format!("select(0.0, {at}, i >= {offset}u && i <= {last}u)")
-            }
-            Access::OneHot { classes } => {
-                format!("select(0.0, 1.0, extra{e}[base({view}u, run) + i / {classes}u] == i % {classes}u)")
-            }
-        }
     }
 
     /// Writes the expression over a part of the output, which begins with element `first`. The kernel's values are

@@ -237,13 +237,13 @@ impl Gpu {
         self.buffer(label, words as u64 * 4, Use::STORAGE | Use::COPY_DST | Use::COPY_SRC)
     }
 
-    /// A texture of `rows` rows of `row` numbers, for shaders to read.
-    pub(crate) fn texture(&self, format: wgpu::TextureFormat, rows: usize, row: usize) -> wgpu::Texture {
+    /// A texture of so many rows of a mirror, for shaders to read.
+    pub(crate) fn texture(&self, format: wgpu::TextureFormat, rows: usize) -> wgpu::Texture {
         self.counters.buffers.fetch_add(1, Relaxed);
-        let numbers = format.components() as usize;
+        let words = format.block_copy_size(None).expect("a mirror holds numbers") / 4;
         self.device.create_texture(&wgpu::TextureDescriptor {
             label: Some("mirror"),
-            size: wgpu::Extent3d { width: (row / numbers) as u32, height: rows as u32, depth_or_array_layers: 1 },
+            size: wgpu::Extent3d { width: mirror::ROW as u32 / words, height: rows as u32, depth_or_array_layers: 1 },
             mip_level_count: 1,
             sample_count: 1,
             dimension: wgpu::TextureDimension::D2,
@@ -270,8 +270,7 @@ impl Gpu {
 
     /// Compiles what some launches need, side by side: a driver takes tens of milliseconds for each.
     pub(crate) fn compile_all(&self, launches: &[Launch]) {
-        let shaders: Vec<Shader> =
-            launches.iter().map(|launch| launch.kernel.describe().shader(&self.traits, &launch.inputs)).collect();
+        let shaders: Vec<Shader> = launches.iter().map(|launch| launch.shader(&self.traits)).collect();
         let texts: BTreeMap<String, Text<'_>> = launches
             .iter()
             .zip(&shaders)
@@ -374,6 +373,7 @@ fn texture_format(format: naga::StorageFormat) -> wgpu::TextureFormat {
     match format {
         naga::StorageFormat::R32Float => wgpu::TextureFormat::R32Float,
         naga::StorageFormat::Rgba32Float => wgpu::TextureFormat::Rgba32Float,
+        naga::StorageFormat::Rgba8Unorm => wgpu::TextureFormat::Rgba8Unorm,
         _ => panic!("no mirror has the format {format:?}"),
     }
 }
@@ -510,9 +510,9 @@ impl GpuProgram {
         gpu.compile_all(launches);
         for (n, launch) in launches.iter().enumerate() {
             let kernel = launch.kernel.describe();
-            let shader = kernel.shader(&gpu.traits, &launch.inputs);
+            let shader = launch.shader(&gpu.traits);
             let pipeline = gpu.pipeline(&Text::new(&gpu.traits, launch, &shader));
-            let views = std::iter::once(&launch.output).chain(&launch.inputs);
+            let views = launch.views();
             let slot = &mut slots[n * SLOT..(n + 1) * SLOT];
             slot[..shader.size.len()].copy_from_slice(&shader.size);
             assert!(
@@ -521,14 +521,14 @@ impl GpuProgram {
                 kernel.name(),
                 launch.inputs.len()
             );
-            for (v, (view, words)) in views.clone().zip(slot[FIRST_VIEW..].chunks_exact_mut(VIEW)).enumerate() {
+            for (v, (view, words)) in views.iter().zip(slot[FIRST_VIEW..].chunks_exact_mut(VIEW)).enumerate() {
                 let (_, stride, kind) = place(view.buffer);
                 let place = Place::new(view, stride, kind);
                 words[..2].copy_from_slice(&[place.offset, place.run_stride]);
                 let word = u32::try_from(n * SLOT + FIRST_VIEW + v * VIEW).expect("a program has few launches");
                 moving.extend(place.step_stride.gt(&0).then_some(Moving { word, place }));
             }
-            let operand = |binding: u32| views.clone().nth(binding as usize - 2).expect("a binding a view").buffer;
+            let operand = |binding: u32| views[binding as usize - 2].buffer;
             let mirrored: Vec<(u32, usize)> = pipeline
                 .mirrored()
                 .map(|(b, format)| (b, mirrors.of(gpu, operand(b), format, place(operand(b)).0)))
@@ -672,9 +672,8 @@ const MIRRORED_EPILOGUE: usize = 4096;
 
 /// Prelude, kernel, epilogue: one WGSL text.
 pub(crate) fn compose(adapter: &Traits, launch: &Launch, kernel: &str) -> String {
-    let own = launch.kernel.describe().inputs();
     let mirrored = adapter.software && launch.kernel.describe().elements() >= MIRRORED_EPILOGUE;
-    let epilogue = launch.epilogue.wgsl(3 + own, 1 + own, &launch.lies(mirrored), launch.output.buffer);
+    let epilogue = launch.epilogue_wgsl(kernel, mirrored);
     let prelude = include_str!("../../shaders/prelude.wgsl");
     match half::any_half(launch) {
         true => format!("enable f16;\n{prelude}\n{}\n{epilogue}", half::kept_in_half(kernel, launch)),

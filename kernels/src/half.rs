@@ -8,7 +8,7 @@ use crate::launch::{Launch, View};
 
 /// A kernel's text whose operands lie where a launch says: in half precision where its views do.
 pub(crate) fn kept_in_half(text: &str, launch: &Launch) -> String {
-    let views = std::iter::once(&launch.output).chain(&launch.inputs).take(1 + launch.kernel.describe().inputs());
+    let views = launch.views().into_iter().take(1 + launch.kernel.describe().inputs());
     let halves = views.enumerate().filter(|(_, view)| view.buffer.is_half());
     halves.fold(text.to_string(), |text, (n, _)| narrowed(&text, FIRST_BINDING + n))
 }
@@ -19,7 +19,7 @@ const FIRST_BINDING: usize = 2;
 /// Whether a launch reads or writes half precision.
 pub(crate) fn any_half(launch: &Launch) -> bool {
     let half = |view: &View| view.buffer.is_half();
-    half(&launch.output) || launch.inputs.iter().any(half)
+    launch.views().iter().any(half)
 }
 
 /// The text with the array at a binding in half precision, and its loads widened. (A result is stored as the epilogue

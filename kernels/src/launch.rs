@@ -2,7 +2,8 @@
 
 use crate::autotune::Tunable;
 use crate::bytes::Bytes;
-use crate::expr::{Access, Epilogue, Lies};
+use crate::epilogue_wgsl::{Extra, Lies, Width, Writer};
+use crate::expr::{Access, Epilogue};
 use crate::float::Float;
 use crate::gpu::Traits;
 use std::borrow::Cow;
@@ -69,6 +70,12 @@ impl View {
     /// The view from the start of a buffer, the same at every step.
     pub fn whole(buffer: BufferId) -> View {
         View { buffer, offset: 0, step: Stride::FIXED }
+    }
+
+    /// Whether it begins at a multiple of four elements, in every run and at every step. (Runs lie a multiple of 64
+    /// elements apart.)
+    pub(crate) fn is_by_four(&self) -> bool {
+        self.offset.is_multiple_of(4) && self.step.stride.is_multiple_of(4)
     }
 }
 
@@ -199,8 +206,8 @@ pub trait Describe: Debug + Send + Sync {
     fn cost(&self) -> Cost;
     /// Number of its own inputs, before the epilogue's extras.
     fn inputs(&self) -> usize;
-    /// The shader for an adapter.
-    fn shader(&self, adapter: &Traits, inputs: &[View]) -> Shader;
+    /// The shader for an adapter, where the output, the kernel's own inputs and the epilogue's lie as `views` say.
+    fn shader(&self, adapter: &Traits, views: &[View]) -> Shader;
     /// Rows that the output consists of, each of which the twin can compute by itself, to the same bits: threads may share
     /// them. One, where it can't.
     fn rows(&self) -> usize {
@@ -267,16 +274,37 @@ pub struct Launch {
 }
 
 impl Launch {
-    /// Where the epilogue finds its extras; numbers in mirrors of their buffers, if `mirrored`.
-    pub(crate) fn lies(&self, mirrored: bool) -> Vec<Lies> {
+    /// The output, then the inputs.
+    pub(crate) fn views(&self) -> Vec<View> {
+        std::iter::once(&self.output).chain(&self.inputs).copied().collect()
+    }
+
+    /// What the kernel asks of an adapter.
+    pub(crate) fn shader(&self, adapter: &Traits) -> Shader {
+        self.kernel.describe().shader(adapter, &self.views())
+    }
+
+    /// The epilogue in WGSL, behind a kernel's text. It finds numbers in mirrors of their buffers, if `mirrored`.
+    pub(crate) fn epilogue_wgsl(&self, kernel: &str, mirrored: bool) -> String {
         let own = self.kernel.describe().inputs();
-        let lies = |(view, access): (&View, &Access)| match view.buffer {
+        let extras: Vec<Extra> = self.inputs[own..]
+            .iter()
+            .zip(&self.epilogue.extras)
+            .map(|(view, access)| Extra { lies: self.lies(view, access, mirrored), by_four: view.is_by_four() })
+            .collect();
+        // In front of them: the output, whose binding is number 2, and the kernel's own inputs.
+        let first = [3 + own, 1 + own];
+        let half = self.output.buffer.is_half();
+        Writer { epilogue: &self.epilogue, extras: &extras, first, half, width: Width::of(kernel) }.write()
+    }
+
+    fn lies(&self, view: &View, access: &Access, mirrored: bool) -> Lies {
+        match view.buffer {
             _ if *view == self.output && *access == Access::Full => Lies::Output,
             BufferId::Half(_) => Lies::Half,
             _ if mirrored && !matches!(access, Access::OneHot { .. }) => Lies::Mirror,
             _ => Lies::Buffer,
-        };
-        self.inputs[own..].iter().zip(&self.epilogue.extras).map(lies).collect()
+        }
     }
 
     /// Work for one run, epilogue included.

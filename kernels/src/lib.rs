@@ -18,6 +18,7 @@ mod count_correct;
 mod cpu;
 mod cross_entropy;
 mod device;
+mod epilogue_wgsl;
 mod executable;
 mod expr;
 mod float;

@@ -25,8 +25,13 @@ impl Describe for Map {
     fn cost(&self) -> Cost {
         Cost { flops: 0.0, bytes: 4.0 * self.elements as f64 }
     }
-    fn shader(&self, _: &Traits, _: &[View]) -> Shader {
-        Shader::per_element(include_str!("../../shaders/map.wgsl"), vec![self.elements as u32], self.elements)
+    fn shader(&self, adapter: &Traits, views: &[View]) -> Shader {
+        let size = vec![self.elements as u32];
+        // What software adapters take for loads and stores is time for each of them, not for its bytes.
+        if adapter.software && views[0].is_by_four() && self.elements.is_multiple_of(4) {
+            return Shader::per_element(include_str!("../../shaders/map_by_four.wgsl"), size, self.elements / 4);
+        }
+        Shader::per_element(include_str!("../../shaders/map.wgsl"), size, self.elements)
     }
     fn rows(&self) -> usize {
         self.elements

@@ -107,13 +107,13 @@ impl Variant {
         candidates
     }
 
-    /// What computes a kernel's product on the adapter, of operands that lie there: what was measured to be the fastest, or
+    /// What computes a kernel's product on the adapter, where output and operands lie there: what was measured to be the fastest, or
     /// the likeliest.
-    pub fn chosen(kernel: &str, product: &MatMul, adapter: &Traits, inputs: &[View]) -> Variant {
+    pub fn chosen(kernel: &str, product: &MatMul, adapter: &Traits, views: &[View]) -> Variant {
         let made = adapter.choices.of(&class(kernel, product)).filter(|variant| variant.runs_on(adapter));
         match made.unwrap_or_else(|| Variant::candidates(product, adapter)[0]) {
             // It reads mirrors, which have no half precision.
-            Variant::Subgroup if inputs.iter().any(|view| view.buffer.is_half()) => Variant::Plain,
+            Variant::Subgroup if views.iter().any(|view| view.buffer.is_half()) => Variant::Plain,
             variant => variant,
         }
     }
@@ -180,8 +180,8 @@ impl Describe for MatMul {
     fn as_tunable(&self) -> Option<&dyn Tunable> {
         Some(self)
     }
-    fn shader(&self, adapter: &Traits, inputs: &[View]) -> Shader {
-        Variant::chosen(self.name(), self, adapter, inputs).shader(self, inputs)
+    fn shader(&self, adapter: &Traits, views: &[View]) -> Shader {
+        Variant::chosen(self.name(), self, adapter, views).shader(self, views)
     }
 }
 
@@ -203,9 +203,9 @@ impl Tunable for MatMul {
 }
 
 impl Variant {
-    /// The shader that computes `product` in this way, of operands that lie where `inputs` says.
-    pub fn shader(self, product: &MatMul, inputs: &[View]) -> Shader {
-        crate::matmul_shader::shader(product, None, self, inputs)
+    /// The shader that computes `product` in this way, where output and operands lie as `views` say.
+    pub fn shader(self, product: &MatMul, views: &[View]) -> Shader {
+        crate::matmul_shader::shader(product, None, self, views)
     }
 }
 

@@ -70,16 +70,21 @@ impl Patches {
     }
 }
 
-/// The shader of one variant, for operands that lie where `inputs` says; with `patches`, of a convolution, whose
+/// The shader of one variant, where output and operands lie as `views` say; with `patches`, of a convolution, whose
 /// result is stored transposed.
-pub(crate) fn shader(product: &MatMul, patches: Option<&Patches>, variant: Variant, inputs: &[View]) -> Shader {
+pub(crate) fn shader(product: &MatMul, patches: Option<&Patches>, variant: Variant, views: &[View]) -> Shader {
     let text = text(variant);
     let (entry, [rows, columns]) = match variant {
         Variant::Tiled(tile) => ("main", tile.covers()),
         Variant::Plain => ("main", covers(&text, "TILE_M")),
         Variant::Subgroup if product.m == 1 && !product.ta => ("single", [1, number(&text, "TILE_N")]),
-        Variant::Subgroup if product.m <= number(&text, "LOW_M") => ("low", covers(&text, "LOW_M")),
-        Variant::Subgroup => ("main", covers(&text, "TILE_M")),
+        Variant::Subgroup if product.bytes => ("images", covers(&text, "TILE_M")),
+        Variant::Subgroup => {
+            let tiles = [("main", "TILE_M"), ("medium", "MEDIUM_M"), ("low", "LOW_M")];
+            let cost = |(_, rows): &(&str, &str)| cost_of_tiles(product.m, number(&text, rows));
+            let (entry, rows) = tiles.into_iter().min_by_key(cost).expect("there are three");
+            (entry, covers(&text, rows))
+        }
     };
     let set_tiles = product.n.div_ceil(columns);
     let products = patches.map_or(1, Patches::products);
@@ -95,7 +100,7 @@ pub(crate) fn shader(product: &MatMul, patches: Option<&Patches>, variant: Varia
     constants.extend(patches.map(|patches| patches.constants(set_tiles)).unwrap_or_default());
     let size = vec![product.m as u32, product.n as u32, product.k as u32, 0];
     let kind = if let Variant::Tiled(tile) = variant { tile.name } else { "" };
-    Shader { source: load(text, product, patches, variant, inputs).into(), entry, kind, constants, size, groups }
+    Shader { source: written(text, product, patches, variant, views).into(), entry, kind, constants, size, groups }
 }
 
 /// A variant's text.
@@ -107,30 +112,36 @@ pub(crate) fn text(variant: Variant) -> Cow<'static, str> {
     }
 }
 
+/// What it costs software Vulkan to compute so many rows in tiles of `of_tile`, in tenths of what eight rows cost beside the
+/// right operand, which each tile loads anew: that is seven.
+fn cost_of_tiles(rows: usize, of_tile: usize) -> usize {
+    rows.div_ceil(of_tile) * (7 + 10 * of_tile / 8)
+}
+
 /// Rows and columns of a tile.
 fn covers(text: &str, rows: &str) -> [usize; 2] {
     [number(text, rows), number(text, "TILE_N")]
 }
 
-/// The variant's text with each operand loaded in the best way it can be.
-fn load(
+/// The variant's text with each operand loaded, and the result stored, in the best way it can be.
+fn written(
     text: Cow<'static, str>,
     product: &MatMul,
     patches: Option<&Patches>,
     variant: Variant,
-    inputs: &[View],
+    views: &[View],
 ) -> String {
     let stored_m = if product.ones == Ones::Row { product.m - 1 } else { product.m };
     let rows = [if product.ta { stored_m } else { product.k }, if product.tb { product.k } else { product.n }];
     // What an operand is, if it can be read in words of four.
     let by_four = |operand: usize, row: usize| match variant {
-        _ if !is_by_four(&inputs[operand], row) => None,
+        _ if !is_by_four(&views[1 + operand], row) => None,
         Variant::Plain => None,
         Variant::Tiled(_) => Some("<storage, read> {}: array<vec4<f32>>"),
         Variant::Subgroup => Some(" {}: texture_storage_2d<rgba32float, read>"),
     };
     let mut text = match patches {
-        _ if product.bytes => with_load(&text, 'a', "bytes", "<storage, read> a: array<u32>"),
+        _ if product.bytes => with_load(&text, 'a', "bytes", images(variant)),
         Some(patches) if !patches.forward => with_words(&text, 'a', "filters", by_four(0, patches.channels)),
         _ => with_words(&text, 'a', "", by_four(0, rows[0])),
     };
@@ -138,6 +149,12 @@ fn load(
         Some(patches) => with_words(&text, 'b', "patches", by_four(1, patches.channels)),
         None => with_words(&text, 'b', "", by_four(1, rows[1])),
     };
+    let row = if patches.is_some() { product.m } else { product.n };
+    if variant == Variant::Subgroup && is_by_four(&views[0], row) {
+        let way = if patches.is_some() { "places by four" } else { "by four" };
+        text = in_another_way(&text, "store", way);
+        text = declared(&text, 2, "<storage, read_write> out: array<vec4<f32>>");
+    }
     text.push_str(match patches {
         Some(_) => include_str!("../../shaders/patches.wgsl"),
         None => include_str!("../../shaders/columns.wgsl"),
@@ -145,10 +162,9 @@ fn load(
     text
 }
 
-/// Whether an operand whose stored rows (for images: pixels) have `row` elements can be loaded four at a time.
-/// (Runs lie a multiple of 64 elements apart.)
+/// Whether what has stored rows (for images: pixels) of `row` elements can be loaded or stored four at a time.
 fn is_by_four(view: &View, row: usize) -> bool {
-    [view.offset, view.step.stride, row].iter().all(|n| n.is_multiple_of(4))
+    view.is_by_four() && row.is_multiple_of(4)
 }
 
 /// The text with an operand loaded in a `way`: four numbers at a time where it is declared as such.
@@ -169,19 +185,32 @@ fn number(text: &str, name: &str) -> usize {
     declared.and_then(|t| t.parse().ok()).unwrap_or_else(|| panic!("the shader declares no {name}"))
 }
 
-/// The text with an operand loaded in another `way`, all of which it carries; and, unless this is empty, `declared`
-/// in another way.
-fn with_load(text: &str, operand: char, way: &str, declared: &str) -> String {
-    let plain = block(text, &format!("load_{operand}"));
-    let other = block(text, &format!("load_{operand} {way}"));
-    let text = text.replacen(&plain, &other, 1);
-    if declared.is_empty() {
-        return text;
+/// Images as they are declared: bytes, four to a word or a texel.
+fn images(variant: Variant) -> &'static str {
+    match variant {
+        Variant::Subgroup => " a: texture_storage_2d<rgba8unorm, read>",
+        Variant::Plain | Variant::Tiled(_) => "<storage, read> a: array<u32>",
     }
-    let binding = format!("@binding({}) var", if operand == 'a' { 3 } else { 4 });
+}
+
+/// The text with an operand loaded in another `way`; and, unless this is empty, declared as `kind` says.
+fn with_load(text: &str, operand: char, way: &str, kind: &str) -> String {
+    let text = in_another_way(text, &format!("load_{operand}"), way);
+    let binding = if operand == 'a' { 3 } else { 4 };
+    if kind.is_empty() { text } else { declared(&text, binding, kind) }
+}
+
+/// The text with what is marked `name` replaced by another `way` of it, all of which it carries.
+fn in_another_way(text: &str, name: &str, way: &str) -> String {
+    text.replacen(&block(text, name), &block(text, &format!("{name} {way}")), 1)
+}
+
+/// The text with what is at a binding declared as `kind` says.
+fn declared(text: &str, binding: u32, kind: &str) -> String {
+    let binding = format!("@binding({binding}) var");
     let (before, after) = text.split_once(&binding).expect("the shader declares its operands");
     let (_, after) = after.split_once(';').expect("a declaration ends");
-    format!("{before}{binding}{declared};{after}")
+    format!("{before}{binding}{kind};{after}")
 }
 
 /// What stands between the marks of that name.

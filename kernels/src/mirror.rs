@@ -1,4 +1,4 @@
-//! Mirrors: textures that repeat a program's buffers, number by number.
+//! Mirrors: textures that repeat a program's buffers, word by word.
 //!
 //! On software Vulkan a load from a buffer is a loop over the lanes with a stall in each turn, fifteen times as
 //! slow as a load from a texture (see ARCHITECTURE.md). A shader that declares an operand as a texture is bound
@@ -32,7 +32,7 @@ impl Mirrors {
         if let Some(n) = self.0.iter().position(|m| m.id == id && m.format == format) {
             return n;
         }
-        let texture = gpu.texture(format, buffer.size() as usize / (ROW * 4), ROW);
+        let texture = gpu.texture(format, buffer.size() as usize / (ROW * 4));
         self.0.push(Mirror { id, format, buffer: buffer.clone(), texture });
         self.0.len() - 1
     }

@@ -1,8 +1,9 @@
 //! A user's own WGSL text as a kernel: read, checked, and refused in words instead of a panic.
 
+use crate::epilogue_wgsl::{Width, Writer};
 use crate::expr::Epilogue;
 use crate::gpu::{Gpu, Traits};
-use crate::launch::{BufferId, Cost, Describe, Input, Kernel, Shader, View, spread_groups};
+use crate::launch::{Cost, Describe, Input, Kernel, Shader, View, spread_groups};
 
 /// A WGSL text, and how it is to be launched.
 #[derive(Clone, Debug)]
@@ -83,7 +84,7 @@ impl OwnKernel {
             let most = gpu.largest_buffer();
             return Err(layout(format!("a shape takes {largest} bytes, and the adapter binds at most {most}")));
         }
-        if let Some(reason) = gpu.refusal("own", &[PRELUDE, &text.source, &identity()].join("\n"), "main") {
+        if let Some(reason) = gpu.refusal("own", &[PRELUDE, &text.source, &identity(&text.source)].join("\n"), "main") {
             let (file, adapter) = (text.file, gpu.traits().name.clone());
             return Err(WgslError::Refused { file, adapter, reason });
         }
@@ -93,14 +94,16 @@ impl OwnKernel {
 
 const PRELUDE: &str = include_str!("../../shaders/prelude.wgsl");
 
-fn identity() -> String {
-    Epilogue::default().wgsl(0, 0, &[], BufferId::Temporary(0))
+/// An epilogue that changes nothing, behind a kernel's text.
+fn identity(kernel: &str) -> String {
+    let epilogue = &Epilogue::default();
+    Writer { epilogue, extras: &[], first: [0, 0], half: false, width: Width::of(kernel) }.write()
 }
 
 impl OwnText {
     /// The user's text stands first here, so that lines in messages are those of the file.
     fn parse(&self) -> Result<naga::Module, WgslError> {
-        let whole = [&self.source, PRELUDE, &identity()].join("\n");
+        let whole = [&self.source, PRELUDE, &identity(&self.source)].join("\n");
         let invalid = |words: String| WgslError::Invalid { file: self.file.clone(), words: words.trim_end().into() };
         let module = naga::front::wgsl::parse_str(&whole)
             .map_err(|error| invalid(error.emit_to_string_with_path(&whole, &self.file)))?;

@@ -99,16 +99,18 @@ pub enum TranslateError {
     },
 }
 
-/// What an adapter is that runs products in this variant; by default, plain hardware.
-pub fn adapter_for(variant: Option<Variant>, wide_integers: bool) -> Traits {
-    let software = matches!(variant, Some(Variant::Plain | Variant::Subgroup));
+/// What an adapter is that runs products in this variant; by default, plain hardware, or such `software` as there is.
+pub fn adapter_for(variant: Option<Variant>, software: bool) -> Traits {
+    let subgroups = variant == Some(Variant::Subgroup) || (software && variant.is_none());
+    let wide_integers = software;
+    let software = software || matches!(variant, Some(Variant::Plain | Variant::Subgroup));
     Traits {
         name: "any".into(),
         driver: String::new(),
         backend: "Vulkan".into(),
         kind: if software { "software" } else { "discrete GPU" }.into(),
         software,
-        subgroup: (variant == Some(Variant::Subgroup)).then_some(8),
+        subgroup: subgroups.then_some(8),
         wide_integers,
         half: true,
         workgroup_memory: 48 << 10,
@@ -139,7 +141,7 @@ impl Composed {
     /// The shader of a launch on such an adapter.
     pub fn of(launch: &Launch, adapter: &Traits) -> Composed {
         let kernel = launch.kernel.describe();
-        let shader = kernel.shader(adapter, &launch.inputs);
+        let shader = launch.shader(adapter);
         let mut capabilities = Capabilities::empty();
         capabilities.set(Capabilities::SUBGROUP, adapter.subgroup.is_some());
         capabilities.set(Capabilities::SHADER_INT64, adapter.wide_integers);

@@ -8,7 +8,7 @@ use super::Lab;
 use super::mask::masked;
 use crate::autodiff::{Stored, Tape, Var};
 use crate::data::ImageSet;
-use crate::data::alike::in_pairs;
+use crate::data::alike::in_groups;
 use crate::data::stream::{BLANK, TaskPlan, shown_at};
 use crate::nn::{Model, Outcome, Unmap};
 use crate::program::{Program, Session};
@@ -62,7 +62,7 @@ impl TestImages {
         let counts = session.rows("right answers", tasks * chunks, &[1]);
         if moved {
             // All are tested, in whichever order.
-            let order = in_pairs(&data.test_images[..images * pixels], pixels);
+            let order = in_groups(&data.test_images[..images * pixels], pixels, chunk);
             let labels: Vec<u32> = order.iter().map(|&image| data.test_labels[image].into()).collect();
             let image = |&image: &usize| &data.test_images[image * pixels..(image + 1) * pixels];
             let bytes: Vec<u8> = order.iter().flat_map(image).copied().collect();

@@ -247,13 +247,14 @@ fn gathers_and_scatters_equal_oracle() {
 fn every_shader_is_valid_wgsl() {
     let prelude = include_str!("../../shaders/prelude.wgsl");
     let columns = include_str!("../../shaders/columns.wgsl");
-    let epilogue = "fn epilogue(value: f32, i: u32, run: u32) -> f32 { return value; }";
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/shaders");
     let mut seen = 0;
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_stem().unwrap().to_string_lossy().into_owned();
         let text = std::fs::read_to_string(&path).unwrap();
+        let kind = if text.contains("out: array<vec4<f32>>") { "vec4<f32>" } else { "f32" };
+        let epilogue = format!("fn epilogue(value: {kind}, i: u32, run: u32) -> {kind} {{ return value; }}");
         let text = match name.as_str() {
             "prelude" | "advance" => text,
             product if product.starts_with("matmul") => format!("{prelude}\n{text}\n{columns}\n{epilogue}"),

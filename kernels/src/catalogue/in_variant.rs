@@ -9,19 +9,19 @@ use std::sync::Arc;
 
 /// A product, or a convolution, which is one.
 pub trait Product: Describe + Twin + 'static {
-    /// The shader that computes it in one way, of operands that lie where `inputs` says.
-    fn shader_in(&self, variant: Variant, inputs: &[View]) -> Shader;
+    /// The shader that computes it in one way, where output and operands lie as `views` say.
+    fn shader_in(&self, variant: Variant, views: &[View]) -> Shader;
 }
 
 impl Product for MatMul {
-    fn shader_in(&self, variant: Variant, inputs: &[View]) -> Shader {
-        variant.shader(self, inputs)
+    fn shader_in(&self, variant: Variant, views: &[View]) -> Shader {
+        variant.shader(self, views)
     }
 }
 
 impl Product for Conv {
-    fn shader_in(&self, variant: Variant, inputs: &[View]) -> Shader {
-        Conv::shader_in(self, variant, inputs)
+    fn shader_in(&self, variant: Variant, views: &[View]) -> Shader {
+        Conv::shader_in(self, variant, views)
     }
 }
 
@@ -53,8 +53,8 @@ impl<P: Product> Describe for InVariant<P> {
     fn shape(&self) -> String {
         self.0.shape()
     }
-    fn shader(&self, _: &Traits, inputs: &[View]) -> Shader {
-        self.0.shader_in(self.1, inputs)
+    fn shader(&self, _: &Traits, views: &[View]) -> Shader {
+        self.0.shader_in(self.1, views)
     }
 }
 

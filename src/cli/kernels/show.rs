@@ -32,9 +32,9 @@ pub struct ShowArgs {
     #[arg(long, value_parser = names::variant())]
     variant: Option<Variant>,
 
-    /// For an adapter that has integers of 64 bits (the subgroup variant loads in words of them)
+    /// As software Vulkan gets it
     #[arg(long)]
-    wide_integers: bool,
+    software: bool,
 
     /// An attribute of the kernel, as `hindsight kernels list NAME` explains them; may be given several times
     #[arg(long, value_name = "NAME=VALUE", value_parser = attribute, conflicts_with = "method")]
@@ -53,7 +53,7 @@ pub fn run(args: &ShowArgs) -> Result<(), CliError> {
     match args.launch {
         None => print(&table(&args.program.title(), &launches)),
         Some(n) => match launches.get(n) {
-            Some(launch) => show(args, &Composed::of(launch, &adapter_for(args.variant, args.wide_integers))),
+            Some(launch) => show(args, &Composed::of(launch, &adapter_for(args.variant, args.software))),
             None => refuse(format!("{} has launches 0 to {}, not {n}", args.program.title(), launches.len() - 1)),
         },
     }
@@ -65,7 +65,7 @@ fn composed(args: &ShowArgs, kernel: Shader) -> Result<Composed, KernelsError> {
         refuse(format!("{} is computed in one way only; leave --variant out", entry.name));
     }
     let values = entry.parse(&args.attr).map_err(KernelsError::Attributes)?;
-    Ok(Composed::of(&entry.launch(&values, args.variant), &adapter_for(args.variant, args.wide_integers)))
+    Ok(Composed::of(&entry.launch(&values, args.variant), &adapter_for(args.variant, args.software)))
 }
 
 fn show(args: &ShowArgs, shader: &Composed) -> Result<(), CliError> {

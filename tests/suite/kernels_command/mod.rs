@@ -59,7 +59,7 @@ fn every_shader_is_valid_for_every_target_or_says_why_not() {
     for shader in all {
         let Checked { case: shader, verdicts } = shader.check(spirv.as_ref());
         for (target, verdict) in verdicts {
-            let wide = shader.composed.source.contains("u64>") && shader.wide_integers;
+            let wide = shader.composed.source.contains("u64>") && shader.software;
             match verdict {
                 Verdict::Passed => {}
                 // The one reason that there is: OpenGL has no integers of 64 bits.
@@ -127,7 +127,7 @@ fn the_launches_of_a_program_are_checked_too() {
     for case in cases {
         let Checked { case, verdicts } = case.check(None);
         let right = |(target, verdict): (&Target, &Verdict)| match verdict {
-            Verdict::NotExpressible(_) => *target == Target::Glsl && case.wide_integers,
+            Verdict::NotExpressible(_) => *target == Target::Glsl && case.software,
             verdict => *verdict == Verdict::Passed,
         };
         assert!(verdicts.iter().all(right), "{}: {verdicts:?}", case.text());
