@@ -13,8 +13,16 @@ pub fn numbers(n: usize, seed: usize) -> Vec<f64> {
 
 pub enum Operand {
     Float(usize),
-    Index { elements: usize, below: u32 },
+    Index {
+        elements: usize,
+        below: u32,
+    },
     Bytes(usize),
+    /// Images of so many pixels: the first 24 and those from number 48 on with some lit in the middle, the others blank.
+    Images {
+        images: usize,
+        pixels: usize,
+    },
 }
 
 pub const RUNS: usize = 3;
@@ -30,6 +38,7 @@ fn launch(device: &Device, kernel: &Arc<dyn Kernel>, operands: &[Operand], first
             Operand::Float(size) => (Kind::Float, first, size),
             Operand::Index { elements, .. } => (Kind::Index, 3, elements),
             Operand::Bytes(size) => (Kind::Bytes, 0, size),
+            Operand::Images { images, pixels } => (Kind::Bytes, 0, images * pixels),
         };
         let id = store.allocate(BufferInfo {
             name: "operand".into(),
@@ -50,7 +59,17 @@ fn launch(device: &Device, kernel: &Arc<dyn Kernel>, operands: &[Operand], first
                     let bytes: Vec<u8> = numbers(size, seed).iter().map(|x| (x * 255.0).max(0.0) as u8).collect();
                     store.write_bytes(id, &bytes);
                 }
-                Operand::Bytes(_) => {}
+                Operand::Images { images, pixels } if run == 0 => {
+                    let lit = |i: usize| {
+                        let (image, pixel) = (i / pixels, i % pixels);
+                        !(24..48).contains(&image)
+                            && (pixels / 3..pixels / 2).contains(&pixel)
+                            && (image + pixel) % 7 != 0
+                    };
+                    let byte = |i: usize| if lit(i) { (i * 37 % 255) as u8 + 1 } else { 0 };
+                    store.write_bytes(id, &(0..images * pixels).map(byte).collect::<Vec<u8>>());
+                }
+                Operand::Bytes(_) | Operand::Images { .. } => {}
             }
         }
         inputs.push(View { buffer: BufferId::Stored(id), offset, step: Stride::FIXED });
@@ -164,6 +183,17 @@ fn matmul_reads_images_as_fractions_of_255() {
         let kernel = MatMul { m, n, k, ta: false, tb: false, ones, bytes: true };
         let rows = if ones == Ones::Column { k + 1 } else { k };
         holds(kernel, &[Operand::Bytes(m * k), Operand::Float(rows * n)]);
+    }
+}
+
+#[test]
+fn blank_pixels_may_be_passed_over_and_change_nothing() {
+    for (m, k) in [(70, 48), (70, 784), (30, 4)] {
+        for ones in [Ones::No, Ones::Column] {
+            let kernel = MatMul { m, n: 72, k, ta: false, tb: false, ones, bytes: true };
+            let rows = if ones == Ones::Column { k + 1 } else { k };
+            holds_from(8, kernel, &[Operand::Images { images: m, pixels: k }, Operand::Float(rows * 72)]);
+        }
     }
 }
 

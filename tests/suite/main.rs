@@ -5,6 +5,7 @@ mod bench; // kernels timed under their roofline, and compared with earlier time
 mod cli; // the commands, as a user calls them
 mod conv; // convolutions: definition, twins, shaders, rules
 mod data; // IDX files, MNIST, the stream of permuted tasks
+mod epilogues; // what an epilogue reads, and how it is written for an adapter
 mod exports; // losses, anchors and events for other programs
 mod fetch; // data sets found, fetched, verified: `hindsight data`
 mod footprint; // how much memory runs take, and groups where they do not fit
