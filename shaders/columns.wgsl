@@ -2,6 +2,9 @@
 //
 // Follows a matmul shader where it computes a product; where it computes a convolution, patches.wgsl has these functions.
 
+// C is stored [n, m].
+override TRANSPOSED: bool = false;
+
 fn tile_of_set(tile: u32) -> u32 {
     return tile;
 }
@@ -19,5 +22,5 @@ fn has_place(column: u32) -> bool {
 }
 
 fn stored_at(row: u32, column: u32, rows: u32, columns: u32) -> u32 {
-    return row * columns + column;
+    return select(row * columns + column, column * rows + row, TRANSPOSED);
 }

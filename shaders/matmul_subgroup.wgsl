@@ -4,6 +4,10 @@
 //   B  [k, n], or [n, k] if TB; with ONES_K B has one row more, [k + 1, n], added to every row of C
 //   C  [m, n], after the epilogue; of a convolution stored [n, m]
 //
+// Where C has few columns its transpose is computed instead, of which a tile computes more: A is then what is called B
+// elsewhere, and B what is called A, C is stored [n, m], and the ones change sides. With ONES_N op(B) has one column more
+// than is stored, of ones; with BIAS_M A has one row more, [k + 1, m], added to every column of C.
+//
 // For software Vulkan, where a subgroup is one vector register of the CPU. A workgroup is one subgroup
 // of eight lanes and owns 24 x 64 of C (or 16 or 8 x 64): a lane owns eight neighbouring columns, all rows of
 // them. Four k at a time, each lane loads its share of 8 x 4 blocks of A, four numbers each, and the
@@ -38,6 +42,12 @@ override TA: bool;
 override TB: bool;
 override ONES_K: bool;
 override ONES_M: bool;
+override ONES_N: bool = false;
+override BIAS_M: bool = false;
+
+// The views of the operands.
+const A: u32 = 1u;
+const B: u32 = 2u;
 
 // What a workgroup covers of C.
 const TILE_M: u32 = 24u;
@@ -173,17 +183,35 @@ fn column_of_b(start: u32, k: u32, col: u32) -> vec4<f32> {
 fn row_of_b(start: u32, k: u32, col: u32) -> Eight {
     let row = min(k, size.z - 1u);
     let inside = k < size.z;
-    return Eight(select(vec4(0.0), load_b(start, row, col, size.y), inside),
-        select(vec4(0.0), load_b(start, row, col + 4u, size.y), inside));
+    return Eight(select(vec4(0.0), four_of_b(start, row, col), inside),
+        select(vec4(0.0), four_of_b(start, row, col + 4u), inside));
+}
+
+fn four_of_b(start: u32, row: u32, col: u32) -> vec4<f32> {
+    let stored_n = size.y - u32(ONES_N);
+    let x = load_b(start, row, col, stored_n);
+    if ONES_N {
+        return select(x, vec4(1.0), col + FOUR == vec4(stored_n));
+    }
+    return x;
 }
 
 // What eight rows' sums begin with: the bias, or nothing.
-fn bias(start: u32, col: u32) -> Block {
-    var c = Eight(vec4(0.0), vec4(0.0));
+fn bias(from_a: u32, from_b: u32, row: u32, col: u32) -> Block {
+    if BIAS_M {
+        let p = load_a(from_a, size.z, row, size.x);
+        let q = load_a(from_a, size.z, row + 4u, size.x);
+        return Block(row_of(p.x), row_of(p.y), row_of(p.z), row_of(p.w), row_of(q.x), row_of(q.y), row_of(q.z), row_of(q.w));
+    }
+    var c = row_of(0.0);
     if ONES_K {
-        c = Eight(load_b(start, size.z, col, size.y), load_b(start, size.z, col + 4u, size.y));
+        c = Eight(load_b(from_b, size.z, col, size.y), load_b(from_b, size.z, col + 4u, size.y));
     }
     return Block(c, c, c, c, c, c, c, c);
+}
+
+fn row_of(x: f32) -> Eight {
+    return Eight(vec4(x), vec4(x));
 }
 
 // Adds the product of eight rows of A, of which `share` is this lane's, and the block `y` of B.
@@ -297,11 +325,11 @@ fn main(@builtin(workgroup_id) tile: vec3<u32>, @builtin(subgroup_invocation_id)
     let run = tile.z;
     let row = tile.y * TILE_M;
     let col = of_set * TILE_N + lane * 8u;
-    let from_a = base(1u, run) + first_term() * size.x;
-    let from_b = base(2u, run);
-    var top = bias(from_b, col);
-    var middle = top;
-    var bottom = top;
+    let from_a = base(A, run) + first_term() * size.x;
+    let from_b = base(B, run);
+    var top = bias(from_a, from_b, row, col);
+    var middle = bias(from_a, from_b, row + 8u, col);
+    var bottom = bias(from_a, from_b, row + 16u, col);
     for (var k = 0u; k < size.z; k += 4u) {
         let y = block_of_b(from_b, k, col);
         top = multiply(top, share_of_a(from_a, row, k, lane), y);
@@ -321,11 +349,11 @@ fn images(@builtin(workgroup_id) tile: vec3<u32>, @builtin(subgroup_invocation_i
     let run = tile.z;
     let row = tile.y * TILE_M;
     let col = tile.x * TILE_N + lane * 8u;
-    let from_a = base(1u, run);
-    let from_b = base(2u, run);
-    var top = bias(from_b, col);
-    var middle = top;
-    var bottom = top;
+    let from_a = base(A, run);
+    let from_b = base(B, run);
+    var top = bias(from_a, from_b, row, col);
+    var middle = bias(from_a, from_b, row + 8u, col);
+    var bottom = bias(from_a, from_b, row + 16u, col);
     for (var k = 0u; k < size.z; k += 4u) {
         var a = images_at(from_a, row, k, lane);
         while k + 4u < size.z && all_blank(a) {
@@ -362,9 +390,9 @@ fn single(@builtin(workgroup_id) tile: vec3<u32>, @builtin(subgroup_invocation_i
     read_size(lane);
     let run = tile.z;
     let col = of_set * TILE_N + lane * 8u;
-    let from_a = base(1u, run) + first_term() * size.x;
-    let from_b = base(2u, run);
-    let start = bias(from_b, col);
+    let from_a = base(A, run) + first_term() * size.x;
+    let from_b = base(B, run);
+    let start = bias(from_a, from_b, 0u, col);
     var sum = start[0];
     for (var k = 0u; k < size.z; k += 32u) {
         let share = load_a(from_a, 0u, k + lane * 4u, size.z);
@@ -383,10 +411,10 @@ fn medium(@builtin(workgroup_id) tile: vec3<u32>, @builtin(subgroup_invocation_i
     let run = tile.z;
     let row = tile.y * MEDIUM_M;
     let col = of_set * TILE_N + lane * 8u;
-    let from_a = base(1u, run) + first_term() * size.x;
-    let from_b = base(2u, run);
-    var top = bias(from_b, col);
-    var bottom = top;
+    let from_a = base(A, run) + first_term() * size.x;
+    let from_b = base(B, run);
+    var top = bias(from_a, from_b, row, col);
+    var bottom = bias(from_a, from_b, row + 8u, col);
     for (var k = 0u; k < size.z; k += 4u) {
         let y = block_of_b(from_b, k, col);
         top = multiply(top, share_of_a(from_a, row, k, lane), y);
@@ -404,9 +432,9 @@ fn low(@builtin(workgroup_id) tile: vec3<u32>, @builtin(subgroup_invocation_id) 
     let run = tile.z;
     let row = tile.y * LOW_M;
     let col = of_set * TILE_N + lane * 8u;
-    let from_a = base(1u, run) + first_term() * size.x;
-    let from_b = base(2u, run);
-    var sums = bias(from_b, col);
+    let from_a = base(A, run) + first_term() * size.x;
+    let from_b = base(B, run);
+    var sums = bias(from_a, from_b, row, col);
     for (var k = 0u; k < size.z; k += 4u) {
         sums = multiply(sums, share_of_a(from_a, row, k, lane), block_of_b(from_b, k, col));
     }

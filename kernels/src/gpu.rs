@@ -9,7 +9,7 @@ use crate::choices::{Choices, Tuning};
 use crate::device::{AdapterSummary, DeviceError};
 use crate::half;
 use crate::launch::{BufferId, Launch, Shader, View};
-use crate::mirror::{self, Mirrors};
+use crate::mirror::{self, Mirrors, Original, Read, Words};
 use crate::store::{BufferInfo, Kind, Store};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -458,9 +458,10 @@ struct Ready {
     pipeline: Arc<Pipeline>,
     group: wgpu::BindGroup,
     grid: [u32; 3],
-    /// Mirrors that it reads.
-    mirrors: Vec<usize>,
-    output: Option<BufferId>,
+    /// What it reads of mirrors.
+    reads: Vec<Read>,
+    /// What it writes.
+    written: Option<(BufferId, Words)>,
 }
 
 impl Ready {
@@ -529,11 +530,16 @@ impl GpuProgram {
                 moving.extend(place.step_stride.gt(&0).then_some(Moving { word, place }));
             }
             let operand = |binding: u32| views[binding as usize - 2].buffer;
-            let mirrored: Vec<(u32, usize)> = pipeline
-                .mirrored()
-                .map(|(b, format)| (b, mirrors.of(gpu, operand(b), format, place(operand(b)).0)))
-                .collect();
+            let original = |id: BufferId| match place(id) {
+                (buffer, 0, _) => Original { id, buffer, runs: 1, stride: buffer.size() as usize / 4 },
+                (buffer, stride, _) => Original { id, buffer, runs: store.runs(), stride },
+            };
+            let mirrored: Vec<(u32, usize)> =
+                pipeline.mirrored().map(|(b, format)| (b, mirrors.of(gpu, original(operand(b)), format))).collect();
             let textures: Vec<_> = mirrored.iter().map(|&(_, mirror)| mirrors.view(mirror)).collect();
+            let words = |view: &View, elements: Option<usize>| {
+                words_of(view, elements, place(view.buffer).2).unwrap_or(0..original(view.buffer).stride)
+            };
             let resource = |binding: u32| match binding {
                 1 => wgpu::BindingResource::Buffer(wgpu::BufferBinding {
                     buffer: &params,
@@ -556,9 +562,13 @@ impl GpuProgram {
                 entries: &entries,
             });
             let [x, y] = shader.groups;
-            let read = mirrored.into_iter().map(|(_, mirror)| mirror).collect();
-            let output = Some(launch.output.buffer);
-            ready.push(Ready { pipeline, group, grid: [x, y, store.runs() as u32], mirrors: read, output });
+            let read = |(binding, mirror): (u32, usize)| {
+                let input = binding as usize - 3;
+                Read { mirror, words: words(&launch.inputs[input], launch.elements_of(input)) }
+            };
+            let reads = mirrored.into_iter().map(read).collect();
+            let written = Some((launch.output.buffer, words(&launch.output, Some(kernel.elements()))));
+            ready.push(Ready { pipeline, group, grid: [x, y, store.runs() as u32], reads, written });
         }
         gpu.queue.write_buffer(&params, 0, bytemuck::cast_slice(&slots));
         ready.push(Self::advance(gpu, [&step, &params], &moving));
@@ -581,7 +591,7 @@ impl GpuProgram {
         let descriptor =
             wgpu::BindGroupDescriptor { label: Some("advance"), layout: &pipeline.layout, entries: &entries };
         let group = gpu.device.create_bind_group(&descriptor);
-        Ready { pipeline, group, grid: [1, 1, 1], mirrors: vec![], output: None }
+        Ready { pipeline, group, grid: [1, 1, 1], reads: vec![], written: None }
     }
 
     /// Says which step is next, and where the operands that move lie then.
@@ -599,19 +609,19 @@ impl GpuProgram {
         let steps_a_submission = (LAUNCHES_A_SUBMISSION / self.launches.len()).max(1);
         let mut left = steps.len();
         // The host may have written since the last replay.
-        let mut fresh = self.mirrors.none_fresh();
+        let mut stale = self.mirrors.all_stale();
         while left > 0 {
             let now = left.min(steps_a_submission);
             let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
             let mut pass = None;
             for launch in (0..now).flat_map(|_| &self.launches) {
-                if self.mirrors.any_stale(&fresh, &launch.mirrors) {
+                if self.mirrors.any_stale(&stale, &launch.reads) {
                     drop(pass.take());
-                    self.mirrors.refresh(&mut fresh, &launch.mirrors, &mut encoder);
+                    self.mirrors.refresh(&mut stale, &launch.reads, &mut encoder);
                 }
                 let begin = || encoder.begin_compute_pass(&Default::default()).forget_lifetime();
                 launch.encode(pass.get_or_insert_with(begin));
-                launch.output.iter().for_each(|&id| self.mirrors.written(&mut fresh, id));
+                launch.written.iter().for_each(|(id, words)| self.mirrors.written(&mut stale, *id, words));
             }
             drop(pass);
             self.gpu.counters.submissions.fetch_add(1, Relaxed);
@@ -620,6 +630,13 @@ impl GpuProgram {
             left -= now;
         }
     }
+}
+
+/// The words of a run's part in which an operand of so many elements lies; unknown where it moves, or may be of any length.
+fn words_of(view: &View, elements: Option<usize>, kind: Kind) -> Option<Words> {
+    let a_word = if kind == Kind::Bytes { 4 } else { 1 };
+    let elements = elements.filter(|_| view.step.stride == 0)?;
+    Some(view.offset / a_word..(view.offset + elements).div_ceil(a_word))
 }
 
 /// A view in the words of a shader: see shaders/prelude.wgsl and shaders/advance.wgsl.

@@ -284,6 +284,20 @@ impl Launch {
         self.kernel.describe().shader(adapter, &self.views())
     }
 
+    /// Elements of input number `n`, where they are known.
+    pub(crate) fn elements_of(&self, n: usize) -> Option<usize> {
+        let kernel = self.kernel.describe();
+        let Some(extra) = n.checked_sub(kernel.inputs()) else {
+            return kernel.as_tunable().map(|product| product.operands()[n]);
+        };
+        Some(match self.epilogue.extras[extra] {
+            Access::Full => kernel.elements(),
+            Access::Spread { mid, .. } => kernel.elements() / mid,
+            Access::OneHot { classes } => kernel.elements() / classes,
+            Access::Place { length, .. } => length,
+        })
+    }
+
     /// The epilogue in WGSL, behind a kernel's text. It finds numbers in mirrors of their buffers, if `mirrored`.
     pub(crate) fn epilogue_wgsl(&self, kernel: &str, mirrored: bool) -> String {
         let own = self.kernel.describe().inputs();
@@ -300,7 +314,9 @@ impl Launch {
 
     fn lies(&self, view: &View, access: &Access, mirrored: bool) -> Lies {
         match view.buffer {
-            _ if *view == self.output && *access == Access::Full => Lies::Output,
+            _ if *view == self.output && *access == Access::Full && !(mirrored && !view.buffer.is_half()) => {
+                Lies::Output
+            }
             BufferId::Half(_) => Lies::Half,
             _ if mirrored && !matches!(access, Access::OneHot { .. }) => Lies::Mirror,
             _ => Lies::Buffer,

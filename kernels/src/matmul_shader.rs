@@ -74,16 +74,20 @@ impl Patches {
 /// result is stored transposed.
 pub(crate) fn shader(product: &MatMul, patches: Option<&Patches>, variant: Variant, views: &[View]) -> Shader {
     let text = text(variant);
+    let (product, views, transposed) = match variant {
+        Variant::Subgroup if patches.is_none() && is_better_transposed(product, &text) => {
+            (&transposed(product), &[views[0], views[2], views[1]][..], true)
+        }
+        _ => (product, views, false),
+    };
     let (entry, [rows, columns]) = match variant {
         Variant::Tiled(tile) => ("main", tile.covers()),
         Variant::Plain => ("main", covers(&text, "TILE_M")),
-        Variant::Subgroup if product.m == 1 && !product.ta => ("single", [1, number(&text, "TILE_N")]),
         Variant::Subgroup if product.bytes => ("images", covers(&text, "TILE_M")),
+        Variant::Subgroup if is_single(product) => ("single", [1, number(&text, "TILE_N")]),
         Variant::Subgroup => {
-            let tiles = [("main", "TILE_M"), ("medium", "MEDIUM_M"), ("low", "LOW_M")];
-            let cost = |(_, rows): &(&str, &str)| cost_of_tiles(product.m, number(&text, rows));
-            let (entry, rows) = tiles.into_iter().min_by_key(cost).expect("there are three");
-            (entry, covers(&text, rows))
+            let (entry, rows) = subgroup_tile(product.m, &text);
+            (entry, [rows, number(&text, "TILE_N")])
         }
     };
     let set_tiles = product.n.div_ceil(columns);
@@ -91,16 +95,56 @@ pub(crate) fn shader(product: &MatMul, patches: Option<&Patches>, variant: Varia
     let groups = [(products * set_tiles) as u32, product.m.div_ceil(rows) as u32];
     assert!(groups.iter().all(|&g| g <= 65_535), "{product:?} is too large for one launch: {groups:?} workgroups");
     let flag = |b: bool| f64::from(u8::from(b));
+    let [column, row] = [Ones::Column, Ones::Row].map(|ones| product.ones == ones);
     let mut constants = vec![
         ("TA", flag(product.ta)),
         ("TB", flag(product.tb)),
-        ("ONES_K", flag(product.ones == Ones::Column)),
-        ("ONES_M", flag(product.ones == Ones::Row)),
+        ("ONES_K", flag(column && !transposed)),
+        ("ONES_M", flag(row && !transposed)),
     ];
+    if transposed {
+        constants.extend([("BIAS_M", flag(column)), ("ONES_N", flag(row)), ("TRANSPOSED", 1.0)]);
+    }
     constants.extend(patches.map(|patches| patches.constants(set_tiles)).unwrap_or_default());
     let size = vec![product.m as u32, product.n as u32, product.k as u32, 0];
     let kind = if let Variant::Tiled(tile) = variant { tile.name } else { "" };
-    Shader { source: written(text, product, patches, variant, views).into(), entry, kind, constants, size, groups }
+    let text = written(text, product, patches, variant, views, transposed);
+    Shader { source: text.into(), entry, kind, constants, size, groups }
+}
+
+/// The product of which this one's result is the transpose: operands change places. (Of the ones, too: they stay beside
+/// the operand beside which they were.)
+fn transposed(product: &MatMul) -> MatMul {
+    let MatMul { m, n, ta, tb, .. } = *product;
+    MatMul { m: n, n: m, ta: !tb, tb: !ta, ..*product }
+}
+
+/// Whether a tile's rows would be columns of which there are hardly any.
+fn is_better_transposed(product: &MatMul, text: &str) -> bool {
+    let cost = |m: usize, n: usize| cost_of_tiles(m, subgroup_tile(m, text).1) * n.div_ceil(number(text, "TILE_N"));
+    // What else it costs to store a column where a row was.
+    let much_less = |less: usize, more: usize| 4 * less <= 3 * more;
+    !product.bytes && !is_single(product) && much_less(cost(product.n, product.m), cost(product.m, product.n))
+}
+
+/// Whether it is a row, of which lanes load 32 numbers at a time.
+fn is_single(product: &MatMul) -> bool {
+    product.m == 1 && !product.ta
+}
+
+/// The entry point of the subgroup variant for so many rows, and the rows of its tiles.
+fn subgroup_tile(m: usize, text: &str) -> (&'static str, usize) {
+    let tiles = [("main", "TILE_M"), ("medium", "MEDIUM_M"), ("low", "LOW_M")];
+    let tiles = tiles.map(|(entry, rows)| (entry, number(text, rows)));
+    tiles.into_iter().min_by_key(|&(_, rows)| cost_of_tiles(m, rows)).expect("there are three")
+}
+
+/// The text with the left operand where the right one was.
+fn exchanged(text: &str) -> String {
+    let exchange = |text: String, [a, b]: [&str; 2]| text.replace(a, "\0").replace(b, a).replace('\0', b);
+    let constants = ["const A: u32 = 1u;", "const B: u32 = 2u;"];
+    let text = exchange(text.to_string(), ["@binding(3)", "@binding(4)"]);
+    text.replace(constants[0], "const A: u32 = 2u;").replace(constants[1], "const B: u32 = 1u;")
 }
 
 /// A variant's text.
@@ -130,9 +174,11 @@ fn written(
     patches: Option<&Patches>,
     variant: Variant,
     views: &[View],
+    transposed: bool,
 ) -> String {
-    let stored_m = if product.ones == Ones::Row { product.m - 1 } else { product.m };
-    let rows = [if product.ta { stored_m } else { product.k }, if product.tb { product.k } else { product.n }];
+    let unstored = |beside: bool| usize::from(product.ones == Ones::Row && beside);
+    let (stored_m, stored_n) = (product.m - unstored(!transposed), product.n - unstored(transposed));
+    let rows = [if product.ta { stored_m } else { product.k }, if product.tb { product.k } else { stored_n }];
     // What an operand is, if it can be read in words of four.
     let by_four = |operand: usize, row: usize| match variant {
         _ if !is_by_four(&views[1 + operand], row) => None,
@@ -149,9 +195,10 @@ fn written(
         Some(patches) => with_words(&text, 'b', "patches", by_four(1, patches.channels)),
         None => with_words(&text, 'b', "", by_four(1, rows[1])),
     };
-    let row = if patches.is_some() { product.m } else { product.n };
+    let by_columns = patches.is_some() || transposed;
+    let row = if by_columns { product.m } else { product.n };
     if variant == Variant::Subgroup && is_by_four(&views[0], row) {
-        let way = if patches.is_some() { "places by four" } else { "by four" };
+        let way = if by_columns { "places by four" } else { "by four" };
         text = in_another_way(&text, "store", way);
         text = declared(&text, 2, "<storage, read_write> out: array<vec4<f32>>");
     }
@@ -159,7 +206,7 @@ fn written(
         Some(_) => include_str!("../../shaders/patches.wgsl"),
         None => include_str!("../../shaders/columns.wgsl"),
     });
-    text
+    if transposed { exchanged(&text) } else { text }
 }
 
 /// Whether what has stored rows (for images: pixels) of `row` elements can be loaded or stored four at a time.

@@ -69,12 +69,12 @@ impl GpuProgram {
     fn pass_each(&self, slots: &[Slot], stopwatch: Stopwatch) -> Pass {
         let timestamps = Timestamps::new(&self.gpu, 2 * slots.len());
         let submitted = self.submit(slots.len(), stopwatch, |encoder| {
-            let mut fresh = self.mirrors.none_fresh();
+            let mut stale = self.mirrors.all_stale();
             for (n, &(_, launch)) in slots.iter().enumerate() {
                 let launch = &self.launches[launch];
-                self.mirrors.refresh(&mut fresh, &launch.mirrors, encoder);
+                self.mirrors.refresh(&mut stale, &launch.reads, encoder);
                 launch.encode(&mut encoder.begin_compute_pass(&timestamps.around_pass(2 * n as u32)));
-                launch.output.iter().for_each(|&id| self.mirrors.written(&mut fresh, id));
+                launch.written.iter().for_each(|(id, words)| self.mirrors.written(&mut stale, *id, words));
             }
             timestamps.resolve(encoder);
         });
@@ -82,13 +82,13 @@ impl GpuProgram {
     }
 
     fn wait_each(&self, slots: &[Slot], stopwatch: Stopwatch) -> Pass {
-        let mut fresh = self.mirrors.none_fresh();
+        let mut stale = self.mirrors.all_stale();
         let span = |&(step, launch): &Slot| {
             let start_ns = self.submit(1, stopwatch, |encoder| {
-                self.mirrors.refresh(&mut fresh, &self.launches[launch].mirrors, encoder);
+                self.mirrors.refresh(&mut stale, &self.launches[launch].reads, encoder);
                 self.launches[launch].encode(&mut encoder.begin_compute_pass(&Default::default()));
             });
-            self.launches[launch].output.iter().for_each(|&id| self.mirrors.written(&mut fresh, id));
+            self.launches[launch].written.iter().for_each(|(id, words)| self.mirrors.written(&mut stale, *id, words));
             self.gpu.wait();
             Span { launch, step, run: None, start_ns, end_ns: stopwatch.elapsed_ns() }
         };
