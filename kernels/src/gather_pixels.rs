@@ -32,8 +32,15 @@ impl Describe for GatherPixels {
         let elements = self.elements() as f64;
         Cost { flops: elements, bytes: 9.0 * elements + 8.0 * self.rows as f64 }
     }
-    fn shader(&self, _: &Traits, _: &[View]) -> Shader {
+    fn shader(&self, adapter: &Traits, views: &[View]) -> Shader {
         let size = vec![self.rows as u32, self.width as u32];
+        if adapter.best_by_four(self.width, &[&views[0], &views[3]]) {
+            let text = include_str!("../../shaders/gather_pixels_by_four.wgsl");
+            return Shader {
+                constants: vec![("WIDTH", self.width as f64)],
+                ..Shader::per_element(text, size, self.elements() / 4)
+            };
+        }
         Shader::per_element(include_str!("../../shaders/gather_pixels.wgsl"), size, self.elements())
     }
 }

@@ -26,8 +26,15 @@ impl Describe for GatherRows {
     fn cost(&self) -> Cost {
         Cost { flops: 0.0, bytes: 4.0 * (2 * self.elements() + self.rows) as f64 }
     }
-    fn shader(&self, _: &Traits, _: &[View]) -> Shader {
+    fn shader(&self, adapter: &Traits, views: &[View]) -> Shader {
         let size = vec![self.rows as u32, self.width as u32];
+        if adapter.best_by_four(self.width, &[&views[0], &views[1]]) {
+            let text = include_str!("../../shaders/gather_rows_by_four.wgsl");
+            return Shader {
+                constants: vec![("WIDTH", self.width as f64)],
+                ..Shader::per_element(text, size, self.elements() / 4)
+            };
+        }
         Shader::per_element(include_str!("../../shaders/gather_rows.wgsl"), size, self.elements())
     }
 }

@@ -44,6 +44,14 @@ pub struct Traits {
     pub choices: Arc<Choices>,
 }
 
+impl Traits {
+    /// Whether results in rows of so many elements are best computed four at a time, of operands that lie as `views` say.
+    /// What a software adapter takes for loads and stores is time for each of them, not for its bytes.
+    pub(crate) fn best_by_four(&self, row: usize, views: &[&View]) -> bool {
+        self.software && row.is_multiple_of(4) && views.iter().all(|view| view.is_by_four())
+    }
+}
+
 /// What has been asked of a GPU so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {

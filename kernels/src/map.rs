@@ -27,8 +27,7 @@ impl Describe for Map {
     }
     fn shader(&self, adapter: &Traits, views: &[View]) -> Shader {
         let size = vec![self.elements as u32];
-        // What software adapters take for loads and stores is time for each of them, not for its bytes.
-        if adapter.software && views[0].is_by_four() && self.elements.is_multiple_of(4) {
+        if adapter.best_by_four(self.elements, &[&views[0]]) {
             return Shader::per_element(include_str!("../../shaders/map_by_four.wgsl"), size, self.elements / 4);
         }
         Shader::per_element(include_str!("../../shaders/map.wgsl"), size, self.elements)

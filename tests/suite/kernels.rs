@@ -36,7 +36,7 @@ fn launch(device: &Device, kernel: &Arc<dyn Kernel>, operands: &[Operand], first
     for (n, operand) in operands.iter().enumerate() {
         let (kind, offset, size) = match *operand {
             Operand::Float(size) => (Kind::Float, first, size),
-            Operand::Index { elements, .. } => (Kind::Index, 3, elements),
+            Operand::Index { elements, .. } => (Kind::Index, first, elements),
             Operand::Bytes(size) => (Kind::Bytes, 0, size),
             Operand::Images { images, pixels } => (Kind::Bytes, 0, images * pixels),
         };
@@ -262,14 +262,15 @@ fn noise_equals_oracle() {
 
 #[test]
 fn gathers_and_scatters_equal_oracle() {
-    for (rows, table, width) in [(1, 1, 1), (20, 7, 13), (5, 40, 300)] {
+    // The last of them lie so that four neighbours can be read and written at a time.
+    for (first, rows, table, width) in [(3, 1, 1, 1), (3, 20, 7, 13), (3, 5, 40, 300), (8, 5, 40, 300)] {
         let index = || Operand::Index { elements: rows, below: table as u32 };
-        holds(GatherRows { rows, width }, &[Operand::Float(table * width), index()]);
-        holds(ScatterAddRows { rows, table, width }, &[Operand::Float(rows * width), index()]);
+        holds_from(first, GatherRows { rows, width }, &[Operand::Float(table * width), index()]);
+        holds_from(first, ScatterAddRows { rows, table, width }, &[Operand::Float(rows * width), index()]);
         let (images, maps) =
             (Operand::Bytes(table * width), Operand::Index { elements: 3 * width, below: width as u32 });
         let which = Operand::Index { elements: rows, below: 3 };
-        holds(GatherPixels { rows, width }, &[images, index(), maps, which]);
+        holds_from(first, GatherPixels { rows, width }, &[images, index(), maps, which]);
     }
 }
 
