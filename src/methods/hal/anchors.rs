@@ -44,6 +44,8 @@ struct Points {
     labels: Stored,
     /// Their task, once for each.
     task: Stored,
+    /// `official`: the mean embeddings of their classes, of length 1.
+    directions: Stored,
     /// 0, 1, 2, ...: a task's classes one by one.
     one_by_one: Stored,
 }
@@ -85,6 +87,10 @@ impl Search {
         let all = begin.load(&starts.images);
         let start = if official { all.gather_rows(begin.row(&points.one_by_one)) } else { all + 0.0 };
         begin.assign(&points.images, start);
+        if official {
+            let of_class = begin.load(phi).gather_rows(begin.row(&points.labels));
+            begin.assign(&points.directions, of_class / length(of_class).spread(1, lab.model.features()));
+        }
         let finish = Tape::named("keep an anchor");
         let found = finish.load(&points.images);
         finish.assign_row(
@@ -197,12 +203,13 @@ impl Tuning {
 
 impl Points {
     fn new(lab: &mut Lab, at_once: usize) -> Points {
-        let (pixels, classes) = (lab.model.inputs(), lab.task_classes());
+        let (pixels, classes, features) = (lab.model.inputs(), lab.task_classes(), lab.model.features());
         let s = &mut lab.session;
         let points = Points {
             images: s.state("anchors at work", &[at_once, pixels]),
             labels: s.indices("anchor classes", classes / at_once, &[at_once]),
             task: s.indices("anchor task", 1, &[at_once]),
+            directions: s.state("directions of mean embeddings", &[at_once, features]),
             one_by_one: s.indices("class by class", classes, &[1]),
         };
         let in_order: Vec<u32> = (0..classes as u32).collect();
@@ -286,18 +293,18 @@ fn forgetting<'t>(lab: &Lab, tape: &'t Tape, tuning: &Tuning, points: &Points, p
     let now = lab.forward_kept(tape.load(&lab.theta), lab.statistics.as_ref(), &e);
     let later = lab.forward_kept(tape.load(&tuning.model.theta), tuning.model.statistics.as_ref(), &e);
     let lost = later.logits.cross_entropy(e.labels) - now.logits.cross_entropy(e.labels);
-    let (phi, features) = (tape.load(phi), now.features);
+    let features = now.features;
     let distance = match preset {
-        Preset::Official => {
-            let phi = phi.gather_rows(e.labels);
-            // The released code's l2_normalize keeps squared lengths above 1e-12.
-            let length = |x: Var<'t>| (x.squared().sum(1) + 1e-12).sqrt();
-            1.0 - (features * phi).sum(1) / (length(features) * length(phi))
-        }
+        Preset::Official => 1.0 - (features * tape.load(&points.directions)).sum(1) / length(features),
         Preset::Paper => {
             let [rows, width] = [features.shape()[0], features.shape()[1]];
-            (features - phi.reshape(&[width]).spread(0, rows)).squared().sum(1)
+            (features - tape.load(phi).reshape(&[width]).spread(0, rows)).squared().sum(1)
         }
     };
     (lost - distance.scaled(lab.knob(tape, Knob::Gamma))).total()
+}
+
+/// The length of each row. (The released code's l2_normalize keeps squared lengths above 1e-12.)
+fn length<'t>(rows: Var<'t>) -> Var<'t> {
+    (rows.squared().sum(1) + 1e-12).sqrt()
 }
