@@ -46,8 +46,8 @@ override ONES_N: bool = false;
 override BIAS_M: bool = false;
 
 // The views of the operands.
-const A: u32 = 1u;
-const B: u32 = 2u;
+override A: u32 = 1u;
+override B: u32 = 2u;
 
 // What a workgroup covers of C.
 const TILE_M: u32 = 24u;

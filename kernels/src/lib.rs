@@ -45,6 +45,7 @@ mod scatter_add_rows;
 mod slide;
 mod sparse;
 mod store;
+mod subgroup_tiles;
 mod sum;
 mod tile;
 mod timing;

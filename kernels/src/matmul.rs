@@ -134,6 +134,13 @@ impl MatMul {
         (a, b)
     }
 
+    /// The product of which this one's result is the transpose: operands change places. (The ones stay with the operand that
+    /// has them, which is the right one then.)
+    pub(crate) fn transposed(&self) -> MatMul {
+        let MatMul { m, n, ta, tb, .. } = *self;
+        MatMul { m: n, n: m, ta: !tb, tb: !ta, ..*self }
+    }
+
     fn images<F: Float>(&self, images: &Bytes, offset: usize, b: &[F], out: &mut [F]) {
         assert!(!self.ta && !self.tb && self.ones != Ones::Row, "matmul: images stand on the left, as they are");
         let first = offset / self.k;

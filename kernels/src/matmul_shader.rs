@@ -2,6 +2,7 @@
 
 use crate::launch::{Shader, View};
 use crate::matmul::{MatMul, Ones, Variant};
+use crate::subgroup_tiles::SubgroupTiles;
 use std::borrow::Cow;
 
 /// The right operand of a convolution's product: see `shaders/patches.wgsl`. Pairs are (y, x).
@@ -75,20 +76,15 @@ impl Patches {
 pub(crate) fn shader(product: &MatMul, patches: Option<&Patches>, variant: Variant, views: &[View]) -> Shader {
     let text = text(variant);
     let (product, views, transposed) = match variant {
-        Variant::Subgroup if patches.is_none() && is_better_transposed(product, &text) => {
-            (&transposed(product), &[views[0], views[2], views[1]][..], true)
+        Variant::Subgroup if patches.is_none() && SubgroupTiles::of(&text).are_better_transposed(product) => {
+            (&product.transposed(), &[views[0], views[2], views[1]][..], true)
         }
         _ => (product, views, false),
     };
     let (entry, [rows, columns]) = match variant {
         Variant::Tiled(tile) => ("main", tile.covers()),
         Variant::Plain => ("main", covers(&text, "TILE_M")),
-        Variant::Subgroup if product.bytes => ("images", covers(&text, "TILE_M")),
-        Variant::Subgroup if is_single(product) => ("single", [1, number(&text, "TILE_N")]),
-        Variant::Subgroup => {
-            let (entry, rows) = subgroup_tile(product.m, &text);
-            (entry, [rows, number(&text, "TILE_N")])
-        }
+        Variant::Subgroup => SubgroupTiles::of(&text).tile(product),
     };
     let set_tiles = product.n.div_ceil(columns);
     let products = patches.map_or(1, Patches::products);
@@ -103,7 +99,13 @@ pub(crate) fn shader(product: &MatMul, patches: Option<&Patches>, variant: Varia
         ("ONES_M", flag(row && !transposed)),
     ];
     if transposed {
-        constants.extend([("BIAS_M", flag(column)), ("ONES_N", flag(row)), ("TRANSPOSED", 1.0)]);
+        constants.extend([
+            ("A", 2.0),
+            ("B", 1.0),
+            ("BIAS_M", flag(column)),
+            ("ONES_N", flag(row)),
+            ("TRANSPOSED", 1.0),
+        ]);
     }
     constants.extend(patches.map(|patches| patches.constants(set_tiles)).unwrap_or_default());
     let size = vec![product.m as u32, product.n as u32, product.k as u32, 0];
@@ -112,39 +114,10 @@ pub(crate) fn shader(product: &MatMul, patches: Option<&Patches>, variant: Varia
     Shader { source: text.into(), entry, kind, constants, size, groups }
 }
 
-/// The product of which this one's result is the transpose: operands change places. (Of the ones, too: they stay beside
-/// the operand beside which they were.)
-fn transposed(product: &MatMul) -> MatMul {
-    let MatMul { m, n, ta, tb, .. } = *product;
-    MatMul { m: n, n: m, ta: !tb, tb: !ta, ..*product }
-}
-
-/// Whether a tile's rows would be columns of which there are hardly any.
-fn is_better_transposed(product: &MatMul, text: &str) -> bool {
-    let cost = |m: usize, n: usize| cost_of_tiles(m, subgroup_tile(m, text).1) * n.div_ceil(number(text, "TILE_N"));
-    // What else it costs to store a column where a row was.
-    let much_less = |less: usize, more: usize| 4 * less <= 3 * more;
-    !product.bytes && !is_single(product) && much_less(cost(product.n, product.m), cost(product.m, product.n))
-}
-
-/// Whether it is a row, of which lanes load 32 numbers at a time.
-fn is_single(product: &MatMul) -> bool {
-    product.m == 1 && !product.ta
-}
-
-/// The entry point of the subgroup variant for so many rows, and the rows of its tiles.
-fn subgroup_tile(m: usize, text: &str) -> (&'static str, usize) {
-    let tiles = [("main", "TILE_M"), ("medium", "MEDIUM_M"), ("low", "LOW_M")];
-    let tiles = tiles.map(|(entry, rows)| (entry, number(text, rows)));
-    tiles.into_iter().min_by_key(|&(_, rows)| cost_of_tiles(m, rows)).expect("there are three")
-}
-
-/// The text with the left operand where the right one was.
+/// The text with the left operand where the right one is bound, and the other way round.
 fn exchanged(text: &str) -> String {
-    let exchange = |text: String, [a, b]: [&str; 2]| text.replace(a, "\0").replace(b, a).replace('\0', b);
-    let constants = ["const A: u32 = 1u;", "const B: u32 = 2u;"];
-    let text = exchange(text.to_string(), ["@binding(3)", "@binding(4)"]);
-    text.replace(constants[0], "const A: u32 = 2u;").replace(constants[1], "const B: u32 = 1u;")
+    let [a, b, meanwhile] = ["@binding(3)", "@binding(4)", "@binding(of the left operand)"];
+    text.replace(a, meanwhile).replace(b, a).replace(meanwhile, b)
 }
 
 /// A variant's text.
@@ -154,12 +127,6 @@ pub(crate) fn text(variant: Variant) -> Cow<'static, str> {
         Variant::Tiled(tile) => tile.write(include_str!("../../shaders/matmul_tiled.wgsl")).into(),
         Variant::Subgroup => include_str!("../../shaders/matmul_subgroup.wgsl").into(),
     }
-}
-
-/// What it costs software Vulkan to compute so many rows in tiles of `of_tile`, in tenths of what eight rows cost beside the
-/// right operand, which each tile loads anew: that is seven.
-fn cost_of_tiles(rows: usize, of_tile: usize) -> usize {
-    rows.div_ceil(of_tile) * (7 + 10 * of_tile / 8)
 }
 
 /// Rows and columns of a tile.
@@ -227,7 +194,7 @@ fn with_words(text: &str, operand: char, way: &str, by_four: Option<&str>) -> St
 }
 
 /// A number that the shader declares: it is the one place that says how large its tile is.
-fn number(text: &str, name: &str) -> usize {
+pub(crate) fn number(text: &str, name: &str) -> usize {
     let declared = text.split(&format!("const {name}: u32 = ")).nth(1).and_then(|t| t.split('u').next());
     declared.and_then(|t| t.parse().ok()).unwrap_or_else(|| panic!("the shader declares no {name}"))
 }
