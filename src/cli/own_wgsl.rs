@@ -10,7 +10,8 @@ use std::sync::Arc;
 
 pub const HELP: &str = "\
 A kernel of your own (--wgsl FILE):
-  The file declares its buffers and an entry point; a prelude and `epilogue` are added to it (shaders/prelude.wgsl).
+  The file declares its buffers and an entry point; a prelude (shaders/prelude.wgsl) and `epilogue`, which
+  takes and returns what `out` holds, are added to it.
     @group(0) @binding(2) var<storage, read_write> out: array<f32>;
     @group(0) @binding(3) var<storage, read> x: array<f32>;          // the first shape of --in; 4 is the second, ...
 
