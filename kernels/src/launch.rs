@@ -313,12 +313,12 @@ impl Launch {
     }
 
     fn lies(&self, view: &View, access: &Access, mirrored: bool) -> Lies {
+        let is_old_value = *view == self.output && *access == Access::Full;
         match view.buffer {
-            _ if *view == self.output && *access == Access::Full && !(mirrored && !view.buffer.is_half()) => {
-                Lies::Output
-            }
+            BufferId::Half(_) if is_old_value => Lies::Output,
             BufferId::Half(_) => Lies::Half,
             _ if mirrored && !matches!(access, Access::OneHot { .. }) => Lies::Mirror,
+            _ if is_old_value => Lies::Output,
             _ => Lies::Buffer,
         }
     }

@@ -74,7 +74,7 @@ impl Mirrors {
 
     /// Before anything is copied.
     pub(crate) fn all_stale(&self) -> Stale {
-        Stale(self.0.iter().map(|mirror| vec![0..mirror.stride]).collect())
+        Stale(self.0.iter().map(|mirror| std::iter::once(0..mirror.stride).collect()).collect())
     }
 
     /// Whether some of what a launch reads must be copied first.
