@@ -122,7 +122,8 @@ fn product<'t>(a: Var<'t>, b: Var<'t>, ta: bool, tb: bool, ones: Ones) -> Var<'t
     // The ones beside a are not scaled with it.
     let left = left.filter(|_| ones == Ones::No);
     if left.is_none() && right.is_none() {
-        return of_a_product(a, b, ta, ones).filter(|_| !tb).unwrap_or(plain);
+        let chained = if tb { None } else { of_a_product(a, b, ta, ones) };
+        return chained.unwrap_or(plain);
     }
     let (a, first) = left.map_or((a, None), |(a, factor)| (a, Some(factor)));
     let (b, second) = right.map_or((b, None), |(b, factor)| (b, Some(factor)));

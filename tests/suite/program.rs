@@ -142,6 +142,23 @@ fn a_gradient_of_weights_is_not_written_out_to_meet_other_images() {
 }
 
 #[test]
+fn a_product_that_is_met_transposed_is_computed_as_it_was_recorded() {
+    let mut session = Session::new(&Device::Oracle, 1);
+    let shapes = [("images", [20, 400]), ("few", [3, 500]), ("slopes", [3, 400])];
+    let [images, few, slopes] = shapes.map(|(name, shape)| session.state(name, &shape));
+    let out = session.state("out", &[20, 500]);
+    for stored in [&images, &few, &slopes] {
+        session.write(stored, 0, &vec![0.5; stored.shape.iter().product()]);
+    }
+    let tape = Tape::new();
+    let product = tape.load(&few).matmul_transposed(tape.load(&slopes), true, false);
+    tape.assign(&out, tape.load(&images).matmul_transposed(product, false, true));
+    let program = session.compile(&tape);
+    session.run(&program, 0..1);
+    assert_eq!(session.read(&out).remove(0), vec![400.0 * 0.5 * 3.0 * 0.25; 20 * 500]);
+}
+
+#[test]
 fn gradients_of_one_layer_by_the_same_images_are_one_product() {
     let mut session = Session::new(&Device::Oracle, 1);
     let shapes = [("batch", [4, 5]), ("anchors", [2, 5]), ("slopes", [6, 3]), ("anchors' slopes", [2, 3])];
