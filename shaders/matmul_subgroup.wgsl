@@ -64,6 +64,22 @@ fn read_size(lane: u32) {
     size = vec4(params.size.xy, depth(), 0u) + vec4(lane / SUBGROUP);
 }
 
+// What a lane computes: its first row and column, the run; and where the operands of that run begin.
+struct Own {
+    row: u32,
+    col: u32,
+    run: u32,
+    from_a: u32,
+    from_b: u32,
+}
+
+fn own_part(tile: vec3<u32>, rows: u32, lane: u32) -> Own {
+    let of_set = tile_of_set(tile.x);
+    read_size(lane);
+    let from_a = base(A, tile.z) + first_term() * size.x;
+    return Own(tile.y * rows, of_set * TILE_N + lane * 8u, tile.z, from_a, base(B, tile.z));
+}
+
 // Eight neighbours, as two columns of four; those of four k; and of eight rows.
 alias Eight = mat2x4<f32>;
 alias Deep = array<Eight, 4>;
@@ -196,16 +212,17 @@ fn four_of_b(start: u32, row: u32, col: u32) -> vec4<f32> {
     return x;
 }
 
-// What eight rows' sums begin with: the bias, or nothing.
-fn bias(from_a: u32, from_b: u32, row: u32, col: u32) -> Block {
+// What eight rows' sums begin with, from `below` the first of the lane's on: the bias, or nothing.
+fn bias(own: Own, below: u32) -> Block {
     if BIAS_M {
-        let p = load_a(from_a, size.z, row, size.x);
-        let q = load_a(from_a, size.z, row + 4u, size.x);
+        let row = own.row + below;
+        let p = load_a(own.from_a, size.z, row, size.x);
+        let q = load_a(own.from_a, size.z, row + 4u, size.x);
         return Block(row_of(p.x), row_of(p.y), row_of(p.z), row_of(p.w), row_of(q.x), row_of(q.y), row_of(q.z), row_of(q.w));
     }
     var c = row_of(0.0);
     if ONES_K {
-        c = Eight(load_b(from_b, size.z, col, size.y), load_b(from_b, size.z, col + 4u, size.y));
+        c = Eight(load_b(own.from_b, size.z, own.col, size.y), load_b(own.from_b, size.z, own.col + 4u, size.y));
     }
     return Block(c, c, c, c, c, c, c, c);
 }
@@ -320,54 +337,43 @@ fn next(row: Eight) -> Eight {
 // 24 rows.
 @compute @workgroup_size(SUBGROUP)
 fn main(@builtin(workgroup_id) tile: vec3<u32>, @builtin(subgroup_invocation_id) lane: u32) {
-    let of_set = tile_of_set(tile.x);
-    read_size(lane);
-    let run = tile.z;
-    let row = tile.y * TILE_M;
-    let col = of_set * TILE_N + lane * 8u;
-    let from_a = base(A, run) + first_term() * size.x;
-    let from_b = base(B, run);
-    var top = bias(from_a, from_b, row, col);
-    var middle = bias(from_a, from_b, row + 8u, col);
-    var bottom = bias(from_a, from_b, row + 16u, col);
+    let own = own_part(tile, TILE_M, lane);
+    var top = bias(own, 0u);
+    var middle = bias(own, 8u);
+    var bottom = bias(own, 16u);
     for (var k = 0u; k < size.z; k += 4u) {
-        let y = block_of_b(from_b, k, col);
-        top = multiply(top, share_of_a(from_a, row, k, lane), y);
-        middle = multiply(middle, share_of_a(from_a, row + 8u, k, lane), y);
-        bottom = multiply(bottom, share_of_a(from_a, row + 16u, k, lane), y);
+        let y = block_of_b(own.from_b, k, own.col);
+        top = multiply(top, share_of_a(own.from_a, own.row, k, lane), y);
+        middle = multiply(middle, share_of_a(own.from_a, own.row + 8u, k, lane), y);
+        bottom = multiply(bottom, share_of_a(own.from_a, own.row + 16u, k, lane), y);
     }
-    store(row, col, run, top);
-    store(row + 8u, col, run, middle);
-    store(row + 16u, col, run, bottom);
+    store(own.row, own.col, own.run, top);
+    store(own.row + 8u, own.col, own.run, middle);
+    store(own.row + 16u, own.col, own.run, bottom);
 }
 
 // 24 images, of which much is blank: what none of them has lit at four neighbouring pixels adds nothing, and is passed over.
 // (A loop of its own, since the driver computes what stands behind a condition whether it holds or not.)
 @compute @workgroup_size(SUBGROUP)
 fn images(@builtin(workgroup_id) tile: vec3<u32>, @builtin(subgroup_invocation_id) lane: u32) {
-    read_size(lane);
-    let run = tile.z;
-    let row = tile.y * TILE_M;
-    let col = tile.x * TILE_N + lane * 8u;
-    let from_a = base(A, run);
-    let from_b = base(B, run);
-    var top = bias(from_a, from_b, row, col);
-    var middle = bias(from_a, from_b, row + 8u, col);
-    var bottom = bias(from_a, from_b, row + 16u, col);
+    let own = own_part(tile, TILE_M, lane);
+    var top = bias(own, 0u);
+    var middle = bias(own, 8u);
+    var bottom = bias(own, 16u);
     for (var k = 0u; k < size.z; k += 4u) {
-        var a = images_at(from_a, row, k, lane);
+        var a = images_at(own.from_a, own.row, k, lane);
         while k + 4u < size.z && all_blank(a) {
             k += 4u;
-            a = images_at(from_a, row, k, lane);
+            a = images_at(own.from_a, own.row, k, lane);
         }
-        let y = block_of_b(from_b, k, col);
+        let y = block_of_b(own.from_b, k, own.col);
         top = multiply(top, a[0], y);
         middle = multiply(middle, a[1], y);
         bottom = multiply(bottom, a[2], y);
     }
-    store(row, col, run, top);
-    store(row + 8u, col, run, middle);
-    store(row + 16u, col, run, bottom);
+    store(own.row, own.col, own.run, top);
+    store(own.row + 8u, own.col, own.run, middle);
+    store(own.row + 16u, own.col, own.run, bottom);
 }
 
 // The lane's share of 24 rows: see `share_of_a`.
@@ -386,57 +392,40 @@ fn all_blank(a: mat3x4<f32>) -> bool {
 // A row: a lane loads four of every 32 k.
 @compute @workgroup_size(SUBGROUP)
 fn single(@builtin(workgroup_id) tile: vec3<u32>, @builtin(subgroup_invocation_id) lane: u32) {
-    let of_set = tile_of_set(tile.x);
-    read_size(lane);
-    let run = tile.z;
-    let col = of_set * TILE_N + lane * 8u;
-    let from_a = base(A, run) + first_term() * size.x;
-    let from_b = base(B, run);
-    let start = bias(from_a, from_b, 0u, col);
+    let own = own_part(tile, 1u, lane);
+    let start = bias(own, 0u);
     var sum = start[0];
     for (var k = 0u; k < size.z; k += 32u) {
-        let share = load_a(from_a, 0u, k + lane * 4u, size.z);
+        let share = load_a(own.from_a, own.row, k + lane * 4u, size.z);
         for (var l = 0u; l < min(8u, (size.z - k + 3u) / 4u); l += 1u) {
-            sum = add(sum, subgroupShuffle(share, l), block_of_b(from_b, k + l * 4u, col));
+            sum = add(sum, subgroupShuffle(share, l), block_of_b(own.from_b, k + l * 4u, own.col));
         }
     }
-    store(0u, col, run, Block(sum, sum, sum, sum, sum, sum, sum, sum));
+    store(own.row, own.col, own.run, Block(sum, sum, sum, sum, sum, sum, sum, sum));
 }
 
-// 16 rows: for products of which tiles of 24 would compute less than half.
+// 16 rows: for products whose last tile of 24 would be mostly empty.
 @compute @workgroup_size(SUBGROUP)
 fn medium(@builtin(workgroup_id) tile: vec3<u32>, @builtin(subgroup_invocation_id) lane: u32) {
-    let of_set = tile_of_set(tile.x);
-    read_size(lane);
-    let run = tile.z;
-    let row = tile.y * MEDIUM_M;
-    let col = of_set * TILE_N + lane * 8u;
-    let from_a = base(A, run) + first_term() * size.x;
-    let from_b = base(B, run);
-    var top = bias(from_a, from_b, row, col);
-    var bottom = bias(from_a, from_b, row + 8u, col);
+    let own = own_part(tile, MEDIUM_M, lane);
+    var top = bias(own, 0u);
+    var bottom = bias(own, 8u);
     for (var k = 0u; k < size.z; k += 4u) {
-        let y = block_of_b(from_b, k, col);
-        top = multiply(top, share_of_a(from_a, row, k, lane), y);
-        bottom = multiply(bottom, share_of_a(from_a, row + 8u, k, lane), y);
+        let y = block_of_b(own.from_b, k, own.col);
+        top = multiply(top, share_of_a(own.from_a, own.row, k, lane), y);
+        bottom = multiply(bottom, share_of_a(own.from_a, own.row + 8u, k, lane), y);
     }
-    store(row, col, run, top);
-    store(row + 8u, col, run, bottom);
+    store(own.row, own.col, own.run, top);
+    store(own.row + 8u, own.col, own.run, bottom);
 }
 
-// Eight rows: for products that have no more.
+// Eight rows: for products that have no more, or few more than a multiple of 24 or 16.
 @compute @workgroup_size(SUBGROUP)
 fn low(@builtin(workgroup_id) tile: vec3<u32>, @builtin(subgroup_invocation_id) lane: u32) {
-    let of_set = tile_of_set(tile.x);
-    read_size(lane);
-    let run = tile.z;
-    let row = tile.y * LOW_M;
-    let col = of_set * TILE_N + lane * 8u;
-    let from_a = base(A, run) + first_term() * size.x;
-    let from_b = base(B, run);
-    var sums = bias(from_a, from_b, row, col);
+    let own = own_part(tile, LOW_M, lane);
+    var sums = bias(own, 0u);
     for (var k = 0u; k < size.z; k += 4u) {
-        sums = multiply(sums, share_of_a(from_a, row, k, lane), block_of_b(from_b, k, col));
+        sums = multiply(sums, share_of_a(own.from_a, own.row, k, lane), block_of_b(own.from_b, k, own.col));
     }
-    store(row, col, run, sums);
+    store(own.row, own.col, own.run, sums);
 }
