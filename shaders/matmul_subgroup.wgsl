@@ -9,7 +9,7 @@
 // than is stored, of ones; with BIAS_M A has one row more, [k + 1, m], added to every column of C.
 //
 // For software Vulkan, where a subgroup is one vector register of the CPU. A workgroup is one subgroup
-// of eight lanes and owns 24 x 64 of C (or 16 or 8 x 64): a lane owns eight neighbouring columns, all rows of
+// of eight lanes and owns 24 x 64 of C (or 16 or 8 x 64, or 24 x 32): a lane owns eight neighbouring columns, all rows of
 // them. Four k at a time, each lane loads its share of 8 x 4 blocks of A, four numbers each, and the
 // lanes hand them round by shuffles; of B it loads the 4 x 8 that it needs for its own columns. Nothing
 // is loaded twice in a workgroup, whichever way the operands are stored.
@@ -54,6 +54,7 @@ const TILE_M: u32 = 24u;
 const MEDIUM_M: u32 = 16u;
 const LOW_M: u32 = 8u;
 const TILE_N: u32 = 64u;
+const NARROW_N: u32 = 32u;
 const SUBGROUP: u32 = 8u;
 
 // m, n, k. Read once, since parameters are slow to load in a loop; and with a lane's 0 added, since the driver
@@ -73,11 +74,11 @@ struct Own {
     from_b: u32,
 }
 
-fn own_part(tile: vec3<u32>, rows: u32, lane: u32) -> Own {
+fn own_part(tile: vec3<u32>, rows: u32, columns: u32, lane: u32) -> Own {
     let of_set = tile_of_set(tile.x);
     read_size(lane);
     let from_a = base(A, tile.z) + first_term() * size.x;
-    return Own(tile.y * rows, of_set * TILE_N + lane * 8u, tile.z, from_a, base(B, tile.z));
+    return Own(tile.y * rows, of_set * columns + lane * 8u % columns, tile.z, from_a, base(B, tile.z));
 }
 
 // Eight neighbours, as two columns of four; those of four k; and of eight rows.
@@ -128,37 +129,80 @@ fn load_a(start: u32, row: u32, column: u32, length: u32) -> vec4<f32> {
 // [/load_a filters by four]
 */
 
+// Of B, where a number lies is the sum of what its row and its column say, of which one stays the same all along a loop.
 // [load_b]
-fn load_b(start: u32, row: u32, column: u32, length: u32) -> vec4<f32> {
-    let first = start + row * length;
-    return vec4(one_b(first, column, length), one_b(first, column + 1u, length),
-        one_b(first, column + 2u, length), one_b(first, column + 3u, length));
+alias RowOfB = u32;
+struct ColumnsOfB {
+    at: vec4<u32>,
+    inside: vec4<bool>,
 }
-fn one_b(first: u32, column: u32, length: u32) -> f32 {
-    return select(0.0, textureLoad(b, texel(first + min(column, length - 1u))).x, column < length);
+fn row_of_b(start: u32, row: u32, length: u32) -> RowOfB {
+    return start + row * length;
+}
+fn columns_of_b(column: u32, length: u32) -> ColumnsOfB {
+    let all = column + FOUR;
+    return ColumnsOfB(min(all, vec4(length - 1u)), all < vec4(length));
+}
+fn load_b(row: RowOfB, columns: ColumnsOfB) -> vec4<f32> {
+    let at = row + columns.at;
+    return select(vec4(0.0), vec4(one_b(at.x), one_b(at.y), one_b(at.z), one_b(at.w)), columns.inside);
+}
+fn one_b(at: u32) -> f32 {
+    return textureLoad(b, texel(at)).x;
 }
 // [/load_b]
 
 /*
 // [load_b by four]
-fn load_b(start: u32, row: u32, column: u32, length: u32) -> vec4<f32> {
-    return textureLoad(b, texel_of_four(start + row * length + min(column, length - 4u)));
+alias RowOfB = u32;
+alias ColumnsOfB = u32;
+fn row_of_b(start: u32, row: u32, length: u32) -> RowOfB {
+    return start + row * length;
+}
+fn columns_of_b(column: u32, length: u32) -> ColumnsOfB {
+    return min(column, length - 4u);
+}
+fn load_b(row: RowOfB, columns: ColumnsOfB) -> vec4<f32> {
+    return textureLoad(b, texel_of_four(row + columns));
 }
 // [/load_b by four]
 // [load_b patches]
-fn load_b(start: u32, row: u32, column: u32, length: u32) -> vec4<f32> {
-    return vec4(one_pixel(start, row, column, length), one_pixel(start, row, column + 1u, length),
-        one_pixel(start, row, column + 2u, length), one_pixel(start, row, column + 3u, length));
+struct RowOfB {
+    start: u32,
+    place: Part,
 }
-fn one_pixel(start: u32, row: u32, column: u32, length: u32) -> f32 {
-    let pixel = patch_at(row, min(column, length - 1u));
-    return select(0.0, textureLoad(b, texel(start + pixel.at)).x, pixel.inside && column < length);
+alias ColumnsOfB = array<Part, 4>;
+fn row_of_b(start: u32, row: u32, length: u32) -> RowOfB {
+    return RowOfB(start, part_of_row(row));
+}
+fn columns_of_b(column: u32, length: u32) -> ColumnsOfB {
+    let all = min(column + FOUR, vec4(length - 1u));
+    return ColumnsOfB(part_of_column(all.x), part_of_column(all.y), part_of_column(all.z), part_of_column(all.w));
+}
+fn load_b(row: RowOfB, columns: ColumnsOfB) -> vec4<f32> {
+    return vec4(one_pixel(row, columns[0]), one_pixel(row, columns[1]),
+        one_pixel(row, columns[2]), one_pixel(row, columns[3]));
+}
+fn one_pixel(row: RowOfB, column: Part) -> f32 {
+    let pixel = pixel_of_parts(row.place, column);
+    return select(0.0, textureLoad(b, texel(row.start + pixel.at)).x, pixel.inside);
 }
 // [/load_b patches]
 // [load_b patches by four]
-fn load_b(start: u32, row: u32, column: u32, length: u32) -> vec4<f32> {
-    let pixel = patch_at(row, min(column, length - 4u));
-    return select(vec4(0.0), textureLoad(b, texel_of_four(start + pixel.at)), pixel.inside);
+struct RowOfB {
+    start: u32,
+    place: Part,
+}
+alias ColumnsOfB = Part;
+fn row_of_b(start: u32, row: u32, length: u32) -> RowOfB {
+    return RowOfB(start, part_of_row(row));
+}
+fn columns_of_b(column: u32, length: u32) -> ColumnsOfB {
+    return part_of_column(min(column, length - 4u));
+}
+fn load_b(row: RowOfB, columns: ColumnsOfB) -> vec4<f32> {
+    let pixel = pixel_of_parts(row.place, columns);
+    return select(vec4(0.0), textureLoad(b, texel_of_four(row.start + pixel.at)), pixel.inside);
 }
 // [/load_b patches by four]
 */
@@ -179,35 +223,51 @@ fn share_of_a(start: u32, row: u32, k: u32, lane: u32) -> vec4<f32> {
     return select(vec4(0.0), x, own_k < size.z);
 }
 
-// op(B)[k .. k + 4, col .. col + 8].
-fn block_of_b(start: u32, k: u32, col: u32) -> Deep {
+// What a lane's columns say of where op(B) lies: rows of B if TB, or twice four of its columns.
+struct Columns {
+    start: u32,
+    col: u32,
+    rows: array<RowOfB, 8>,
+    left: ColumnsOfB,
+    right: ColumnsOfB,
+}
+
+fn own_columns(own: Own) -> Columns {
+    let stored_n = size.y - u32(ONES_N);
+    return Columns(own.from_b, own.col,
+        array<RowOfB, 8>(own_row(own, 0u), own_row(own, 1u), own_row(own, 2u), own_row(own, 3u),
+            own_row(own, 4u), own_row(own, 5u), own_row(own, 6u), own_row(own, 7u)),
+        columns_of_b(own.col, stored_n), columns_of_b(own.col + 4u, stored_n));
+}
+
+fn own_row(own: Own, column: u32) -> RowOfB {
+    return row_of_b(own.from_b, min(own.col + column, size.y - 1u), size.z);
+}
+
+// op(B)[k .. k + 4, the lane's columns].
+fn block_of_b(columns: Columns, k: u32) -> Deep {
     if TB {
-        let p = transpose(mat4x4(column_of_b(start, k, col), column_of_b(start, k, col + 1u),
-            column_of_b(start, k, col + 2u), column_of_b(start, k, col + 3u)));
-        let q = transpose(mat4x4(column_of_b(start, k, col + 4u), column_of_b(start, k, col + 5u),
-            column_of_b(start, k, col + 6u), column_of_b(start, k, col + 7u)));
+        let of_k = columns_of_b(k, size.z);
+        let p = transpose(mat4x4(load_b(columns.rows[0], of_k), load_b(columns.rows[1], of_k),
+            load_b(columns.rows[2], of_k), load_b(columns.rows[3], of_k)));
+        let q = transpose(mat4x4(load_b(columns.rows[4], of_k), load_b(columns.rows[5], of_k),
+            load_b(columns.rows[6], of_k), load_b(columns.rows[7], of_k)));
         return Deep(Eight(p[0], q[0]), Eight(p[1], q[1]), Eight(p[2], q[2]), Eight(p[3], q[3]));
     }
-    return Deep(row_of_b(start, k, col), row_of_b(start, k + 1u, col),
-        row_of_b(start, k + 2u, col), row_of_b(start, k + 3u, col));
+    return Deep(eight_of_b(columns, k), eight_of_b(columns, k + 1u), eight_of_b(columns, k + 2u), eight_of_b(columns, k + 3u));
 }
 
-fn column_of_b(start: u32, k: u32, col: u32) -> vec4<f32> {
-    return load_b(start, min(col, size.y - 1u), k, size.z);
-}
-
-fn row_of_b(start: u32, k: u32, col: u32) -> Eight {
-    let row = min(k, size.z - 1u);
-    let inside = k < size.z;
-    return Eight(select(vec4(0.0), four_of_b(start, row, col), inside),
-        select(vec4(0.0), four_of_b(start, row, col + 4u), inside));
-}
-
-fn four_of_b(start: u32, row: u32, col: u32) -> vec4<f32> {
+fn eight_of_b(columns: Columns, k: u32) -> Eight {
     let stored_n = size.y - u32(ONES_N);
-    let x = load_b(start, row, col, stored_n);
+    let of_k = row_of_b(columns.start, min(k, size.z - 1u), stored_n);
+    let inside = k < size.z;
+    return Eight(select(vec4(0.0), with_ones(load_b(of_k, columns.left), columns.col), inside),
+        select(vec4(0.0), with_ones(load_b(of_k, columns.right), columns.col + 4u), inside));
+}
+
+fn with_ones(x: vec4<f32>, col: u32) -> vec4<f32> {
     if ONES_N {
-        return select(x, vec4(1.0), col + FOUR == vec4(stored_n));
+        return select(x, vec4(1.0), col + FOUR == vec4(size.y - 1u));
     }
     return x;
 }
@@ -222,7 +282,8 @@ fn bias(own: Own, below: u32) -> Block {
     }
     var c = row_of(0.0);
     if ONES_K {
-        c = Eight(load_b(own.from_b, size.z, own.col, size.y), load_b(own.from_b, size.z, own.col + 4u, size.y));
+        let of_ones = row_of_b(own.from_b, size.z, size.y);
+        c = Eight(load_b(of_ones, columns_of_b(own.col, size.y)), load_b(of_ones, columns_of_b(own.col + 4u, size.y)));
     }
     return Block(c, c, c, c, c, c, c, c);
 }
@@ -233,10 +294,13 @@ fn row_of(x: f32) -> Eight {
 
 // Adds the product of eight rows of A, of which `share` is this lane's, and the block `y` of B.
 fn multiply(sums: Block, share: vec4<f32>, y: Deep) -> Block {
-    let p = mat4x4(subgroupShuffle(share, 0u), subgroupShuffle(share, 1u),
-        subgroupShuffle(share, 2u), subgroupShuffle(share, 3u));
-    let q = mat4x4(subgroupShuffle(share, 4u), subgroupShuffle(share, 5u),
-        subgroupShuffle(share, 6u), subgroupShuffle(share, 7u));
+    return multiply_shares(sums, mat4x4(subgroupShuffle(share, 0u), subgroupShuffle(share, 1u),
+        subgroupShuffle(share, 2u), subgroupShuffle(share, 3u)), mat4x4(subgroupShuffle(share, 4u),
+        subgroupShuffle(share, 5u), subgroupShuffle(share, 6u), subgroupShuffle(share, 7u)), y);
+}
+
+// The same of the shares of lanes 0 to 3 and of 4 to 7.
+fn multiply_shares(sums: Block, p: mat4x4<f32>, q: mat4x4<f32>, y: Deep) -> Block {
     // A row of A, of its four k. Transposing only renames registers.
     var upper = p;
     var lower = q;
@@ -337,12 +401,13 @@ fn next(row: Eight) -> Eight {
 // 24 rows.
 @compute @workgroup_size(SUBGROUP)
 fn main(@builtin(workgroup_id) tile: vec3<u32>, @builtin(subgroup_invocation_id) lane: u32) {
-    let own = own_part(tile, TILE_M, lane);
+    let own = own_part(tile, TILE_M, TILE_N, lane);
+    let columns = own_columns(own);
     var top = bias(own, 0u);
     var middle = bias(own, 8u);
     var bottom = bias(own, 16u);
     for (var k = 0u; k < size.z; k += 4u) {
-        let y = block_of_b(own.from_b, k, own.col);
+        let y = block_of_b(columns, k);
         top = multiply(top, share_of_a(own.from_a, own.row, k, lane), y);
         middle = multiply(middle, share_of_a(own.from_a, own.row + 8u, k, lane), y);
         bottom = multiply(bottom, share_of_a(own.from_a, own.row + 16u, k, lane), y);
@@ -356,7 +421,8 @@ fn main(@builtin(workgroup_id) tile: vec3<u32>, @builtin(subgroup_invocation_id)
 // (A loop of its own, since the driver computes what stands behind a condition whether it holds or not.)
 @compute @workgroup_size(SUBGROUP)
 fn images(@builtin(workgroup_id) tile: vec3<u32>, @builtin(subgroup_invocation_id) lane: u32) {
-    let own = own_part(tile, TILE_M, lane);
+    let own = own_part(tile, TILE_M, TILE_N, lane);
+    let columns = own_columns(own);
     var top = bias(own, 0u);
     var middle = bias(own, 8u);
     var bottom = bias(own, 16u);
@@ -366,7 +432,7 @@ fn images(@builtin(workgroup_id) tile: vec3<u32>, @builtin(subgroup_invocation_i
             k += 4u;
             a = images_at(own.from_a, own.row, k, lane);
         }
-        let y = block_of_b(own.from_b, k, own.col);
+        let y = block_of_b(columns, k);
         top = multiply(top, a[0], y);
         middle = multiply(middle, a[1], y);
         bottom = multiply(bottom, a[2], y);
@@ -392,13 +458,14 @@ fn all_blank(a: mat3x4<f32>) -> bool {
 // A row: a lane loads four of every 32 k.
 @compute @workgroup_size(SUBGROUP)
 fn single(@builtin(workgroup_id) tile: vec3<u32>, @builtin(subgroup_invocation_id) lane: u32) {
-    let own = own_part(tile, 1u, lane);
+    let own = own_part(tile, 1u, TILE_N, lane);
+    let columns = own_columns(own);
     let start = bias(own, 0u);
     var sum = start[0];
     for (var k = 0u; k < size.z; k += 32u) {
         let share = load_a(own.from_a, own.row, k + lane * 4u, size.z);
         for (var l = 0u; l < min(8u, (size.z - k + 3u) / 4u); l += 1u) {
-            sum = add(sum, subgroupShuffle(share, l), block_of_b(own.from_b, k + l * 4u, own.col));
+            sum = add(sum, subgroupShuffle(share, l), block_of_b(columns, k + l * 4u));
         }
     }
     store(own.row, own.col, own.run, Block(sum, sum, sum, sum, sum, sum, sum, sum));
@@ -407,11 +474,12 @@ fn single(@builtin(workgroup_id) tile: vec3<u32>, @builtin(subgroup_invocation_i
 // 16 rows: for products whose last tile of 24 would be mostly empty.
 @compute @workgroup_size(SUBGROUP)
 fn medium(@builtin(workgroup_id) tile: vec3<u32>, @builtin(subgroup_invocation_id) lane: u32) {
-    let own = own_part(tile, MEDIUM_M, lane);
+    let own = own_part(tile, MEDIUM_M, TILE_N, lane);
+    let columns = own_columns(own);
     var top = bias(own, 0u);
     var bottom = bias(own, 8u);
     for (var k = 0u; k < size.z; k += 4u) {
-        let y = block_of_b(own.from_b, k, own.col);
+        let y = block_of_b(columns, k);
         top = multiply(top, share_of_a(own.from_a, own.row, k, lane), y);
         bottom = multiply(bottom, share_of_a(own.from_a, own.row + 8u, k, lane), y);
     }
@@ -419,13 +487,71 @@ fn medium(@builtin(workgroup_id) tile: vec3<u32>, @builtin(subgroup_invocation_i
     store(own.row + 8u, own.col, own.run, bottom);
 }
 
+// 24 rows of 32 columns, for products that have no more columns: the upper four lanes have the columns of the lower four, and
+// of every eight k the last four.
+@compute @workgroup_size(SUBGROUP)
+fn narrow(@builtin(workgroup_id) tile: vec3<u32>, @builtin(subgroup_invocation_id) lane: u32) {
+    let own = own_part(tile, TILE_M, NARROW_N, lane);
+    let columns = own_columns(own);
+    let none = row_of(0.0);
+    var top = Block(none, none, none, none, none, none, none, none);
+    var middle = top;
+    var bottom = top;
+    for (var k = 0u; k < size.z; k += 8u) {
+        let y = block_of_b(columns, k + lane / 4u * 4u);
+        top = multiply_halves(top, own, 0u, k, lane, y);
+        middle = multiply_halves(middle, own, 8u, k, lane, y);
+        bottom = multiply_halves(bottom, own, 16u, k, lane, y);
+    }
+    let col = select(own.col, size.y, lane >= 4u);
+    store(own.row, col, own.run, joined(top, bias(own, 0u), lane));
+    store(own.row + 8u, col, own.run, joined(middle, bias(own, 8u), lane));
+    store(own.row + 16u, col, own.run, joined(bottom, bias(own, 16u), lane));
+}
+
+// As `multiply`, for lower lanes by the four k of A from `k` on, for upper lanes by the next four.
+fn multiply_halves(sums: Block, own: Own, below: u32, k: u32, lane: u32, y: Deep) -> Block {
+    let first = share_of_a(own.from_a, own.row + below, k, lane);
+    let next = select(vec4(0.0), share_of_a(own.from_a, own.row + below, k + 4u, lane), k + 4u < size.z);
+    let is_upper = lane >= 4u;
+    return multiply_shares(sums,
+        mat4x4(one_of(first, next, 0u, is_upper), one_of(first, next, 1u, is_upper),
+            one_of(first, next, 2u, is_upper), one_of(first, next, 3u, is_upper)),
+        mat4x4(one_of(first, next, 4u, is_upper), one_of(first, next, 5u, is_upper),
+            one_of(first, next, 6u, is_upper), one_of(first, next, 7u, is_upper)), y);
+}
+
+fn one_of(first: vec4<f32>, next: vec4<f32>, of_lane: u32, is_upper: bool) -> vec4<f32> {
+    return select(subgroupShuffle(first, of_lane), subgroupShuffle(next, of_lane), is_upper);
+}
+
+// What sums begin with, and what both halves of the lanes add. Right in lower lanes.
+fn joined(sums: Block, begin: Block, lane: u32) -> Block {
+    return Block(begin[0] + both(sums[0], lane), begin[1] + both(sums[1], lane),
+        begin[2] + both(sums[2], lane), begin[3] + both(sums[3], lane),
+        begin[4] + both(sums[4], lane), begin[5] + both(sums[5], lane),
+        begin[6] + both(sums[6], lane), begin[7] + both(sums[7], lane));
+}
+
+fn both(row: Eight, lane: u32) -> Eight {
+    return row + Eight(of_upper(row[0], lane), of_upper(row[1], lane));
+}
+
+// What the lane four above has.
+fn of_upper(x: vec4<f32>, lane: u32) -> vec4<f32> {
+    let even = select(subgroupShuffle(x, 4u), subgroupShuffle(x, 6u), lane >= 2u);
+    let odd = select(subgroupShuffle(x, 5u), subgroupShuffle(x, 7u), lane >= 2u);
+    return select(even, odd, lane % 2u == 1u);
+}
+
 // Eight rows: for products that have no more, or few more than a multiple of 24 or 16.
 @compute @workgroup_size(SUBGROUP)
 fn low(@builtin(workgroup_id) tile: vec3<u32>, @builtin(subgroup_invocation_id) lane: u32) {
-    let own = own_part(tile, LOW_M, lane);
+    let own = own_part(tile, LOW_M, TILE_N, lane);
+    let columns = own_columns(own);
     var sums = bias(own, 0u);
     for (var k = 0u; k < size.z; k += 4u) {
-        sums = multiply(sums, share_of_a(own.from_a, own.row, k, lane), block_of_b(own.from_b, k, own.col));
+        sums = multiply(sums, share_of_a(own.from_a, own.row, k, lane), block_of_b(columns, k));
     }
     store(own.row, own.col, own.run, sums);
 }

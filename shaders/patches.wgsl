@@ -107,19 +107,38 @@ fn tap_at(number: u32) -> vec2<u32> {
     return vec2(y, number - y * taps.y);
 }
 
-// The number in a row and column of the matrix. What would be a negative coordinate wraps round to a large number, and
-// is past the edge, too.
-fn patch_at(row: u32, column: u32) -> Pixel {
-    let tap = tap_at(column / CHANNELS);
+// What a row or a column of the matrix says of the pixel where they meet: a part of its coordinates (y, x), and of where it
+// is stored. What would be negative wraps round: the sum of two parts is right, and a negative coordinate is a large number.
+struct Part {
+    of_pixel: vec2<u32>,
+    of_at: u32,
+}
+
+// The pixel that the first tap meets.
+fn part_of_row(row: u32) -> Part {
     let of_all = first_term() + row;
     let number = of_all % PLACES;
     let place = vec2(number / PLACES_X, number % PLACES_X);
-    let size = vec2(HEIGHT, WIDTH);
-    let at = select(place + first_seen - tap, place * vec2(STRIDE_Y, STRIDE_X) + tap - vec2(PAD_Y, PAD_X), vec2(FORWARD));
-    let inside = at < size;
-    let nearest = min(at, size - 1u);
-    let pixel = (of_all / PLACES * HEIGHT + nearest.x) * WIDTH + nearest.y;
-    return Pixel(pixel * CHANNELS + column % CHANNELS, inside.x && inside.y);
+    let pixel = select(place + first_seen, place * vec2(STRIDE_Y, STRIDE_X) - vec2(PAD_Y, PAD_X), vec2(FORWARD));
+    return Part(pixel, ((of_all / PLACES * HEIGHT + pixel.x) * WIDTH + pixel.y) * CHANNELS);
+}
+
+// How far from it another tap's is, and which of its channels.
+fn part_of_column(column: u32) -> Part {
+    let tap = tap_at(column / CHANNELS);
+    let away = select(vec2(0u) - tap, tap, vec2(FORWARD));
+    return Part(away, (away.x * WIDTH + away.y) * CHANNELS + column % CHANNELS);
+}
+
+fn pixel_of_parts(row: Part, column: Part) -> Pixel {
+    let pixel = row.of_pixel + column.of_pixel;
+    let inside = pixel.x < HEIGHT && pixel.y < WIDTH;
+    return Pixel(select(0u, row.of_at + column.of_at, inside), inside);
+}
+
+// The number in a row and column of the matrix. What is past the edge is not inside.
+fn patch_at(row: u32, column: u32) -> Pixel {
+    return pixel_of_parts(part_of_row(row), part_of_column(column));
 }
 
 // Where filters [taps, into, CHANNELS] keep what leads from one of `into` channels, a row, to a tap and channel.

@@ -3,52 +3,74 @@
 use crate::matmul::MatMul;
 use crate::matmul_shader::number;
 
-/// Rows of the tiles, and the columns that all of them have.
+/// Tiles, by the entry points that compute them.
 pub(crate) struct SubgroupTiles {
-    /// By the entry points that compute them.
-    rows: [(&'static str, usize); 3],
+    /// Tiles of all columns that a workgroup has, the highest first.
+    wide: [Tile; 3],
+    /// One of half as many.
+    narrow: Tile,
+}
+
+#[derive(Clone, Copy)]
+struct Tile {
+    entry: &'static str,
+    rows: usize,
     columns: usize,
 }
 
 impl SubgroupTiles {
     /// Those of the shader's text.
     pub(crate) fn of(text: &str) -> SubgroupTiles {
-        let rows = [("main", "TILE_M"), ("medium", "MEDIUM_M"), ("low", "LOW_M")];
-        SubgroupTiles { rows: rows.map(|(entry, rows)| (entry, number(text, rows))), columns: number(text, "TILE_N") }
+        let tile = |entry, rows, columns| Tile { entry, rows: number(text, rows), columns: number(text, columns) };
+        let wide = [("main", "TILE_M"), ("medium", "MEDIUM_M"), ("low", "LOW_M")];
+        SubgroupTiles {
+            wide: wide.map(|(entry, rows)| tile(entry, rows, "TILE_N")),
+            narrow: tile("narrow", "TILE_M", "NARROW_N"),
+        }
     }
 
     /// The entry point for a product, and rows and columns of its tiles.
     pub(crate) fn tile(&self, product: &MatMul) -> (&'static str, [usize; 2]) {
-        let (entry, rows) = match product {
-            _ if is_single(product) => ("single", 1),
-            MatMul { bytes: true, .. } => ("images", self.rows[0].1),
-            _ => self.best(product.m),
+        let highest = self.wide[0];
+        let Tile { entry, rows, columns } = match product {
+            _ if is_single(product) => Tile { entry: "single", rows: 1, ..highest },
+            MatMul { bytes: true, .. } => Tile { entry: "images", ..highest },
+            _ => self.best(product.m, product.n),
         };
-        (entry, [rows, self.columns])
+        (entry, [rows, columns])
     }
 
-    /// Whether its transpose, of which a tile's columns are rows, is computed at much less cost: there is a little in the way
-    /// that it is stored.
+    /// Whether its transpose, of which a tile's columns are rows, is computed at much less cost by wide tiles: there is a little
+    /// in the way that it is stored. (What has few columns is slow to load as a right operand, by narrow tiles, too.)
     pub(crate) fn are_better_transposed(&self, product: &MatMul) -> bool {
-        let cost = |m: usize, n: usize| cost(m, self.best(m).1) * n.div_ceil(self.columns);
+        let cost = |m, n| self.cost(self.best_wide(m, n), m, n);
         let MatMul { m, n, bytes, .. } = *product;
         !bytes && !is_single(product) && 4 * cost(n, m) <= 3 * cost(m, n)
     }
 
-    fn best(&self, m: usize) -> (&'static str, usize) {
-        self.rows.into_iter().min_by_key(|&(_, rows)| cost(m, rows)).expect("there are some")
+    fn best(&self, m: usize, n: usize) -> Tile {
+        let wide = self.best_wide(m, n);
+        let is_narrow = n <= self.narrow.columns && self.cost(self.narrow, m, n) < self.cost(wide, m, n);
+        if is_narrow { self.narrow } else { wide }
+    }
+
+    fn best_wide(&self, m: usize, n: usize) -> Tile {
+        self.wide.into_iter().min_by_key(|&tile| self.cost(tile, m, n)).expect("there are some")
+    }
+
+    /// What so many rows and columns cost: in twentieths of what eight rows cost beside the right operand, which each tile loads
+    /// anew at the price of seven tenths. (Measured.) Narrow tiles load half of it, and half as often as they compute eight
+    /// rows of all columns, at a fifth more for handing out two shares.
+    fn cost(&self, tile: Tile, m: usize, n: usize) -> usize {
+        let eights = tile.rows / 8;
+        let one = if tile.columns == self.narrow.columns { 7 + 12 * eights } else { 14 + 20 * eights };
+        m.div_ceil(tile.rows) * n.div_ceil(tile.columns) * one
     }
 }
 
 /// Whether it is a row, of which lanes load 32 numbers at a time.
 fn is_single(product: &MatMul) -> bool {
     product.m == 1 && !product.ta
-}
-
-/// What `m` rows cost in tiles of `rows`: in tenths of what eight rows cost beside the right operand, which each tile loads
-/// anew at the price of seven. (Measured.)
-fn cost(m: usize, rows: usize) -> usize {
-    m.div_ceil(rows) * (7 + 10 * rows / 8)
 }
 
 #[cfg(test)]
@@ -62,6 +84,8 @@ mod tests {
         let product = |m, n| MatMul { m, n, k: 256, ta: true, tb: false, ones: Ones::No, bytes: false };
         let rows = |m| tiles.tile(&product(m, 256)).1[0];
         assert_eq!([8, 10, 20, 30, 40, 785].map(rows), [8, 16, 24, 16, 24, 24]);
+        let columns = |(m, n)| tiles.tile(&product(m, n)).1[1];
+        assert_eq!([(20, 27), (40, 20), (20, 32), (20, 33), (8, 20)].map(columns), [32, 32, 32, 64, 64]);
         let transposed = |m, n| tiles.are_better_transposed(&product(m, n));
         assert!(transposed(2500, 10) && transposed(20, 10) && transposed(257, 1));
         assert!(!transposed(785, 256) && !transposed(20, 256) && !transposed(64, 64));
