@@ -9,7 +9,7 @@
 // than is stored, of ones; with BIAS_M A has one row more, [k + 1, m], added to every column of C.
 //
 // For software Vulkan, where a subgroup is one vector register of the CPU. A workgroup is one subgroup
-// of eight lanes and owns 24 x 64 of C (or 16 or 8 x 64, or 24 x 32): a lane owns eight neighbouring columns, all rows of
+// of eight lanes and owns 24 x 64 of C (or 20, 16 or 8 x 64, or 20 x 32): a lane owns eight neighbouring columns, all rows of
 // them. Four k at a time, each lane loads its share of 8 x 4 blocks of A, four numbers each, and the
 // lanes hand them round by shuffles; of B it loads the 4 x 8 that it needs for its own columns. Nothing
 // is loaded twice in a workgroup, whichever way the operands are stored.
@@ -49,10 +49,8 @@ override BIAS_M: bool = false;
 override A: u32 = 1u;
 override B: u32 = 2u;
 
-// What a workgroup covers of C.
-const TILE_M: u32 = 24u;
-const MEDIUM_M: u32 = 16u;
-const LOW_M: u32 = 8u;
+// What a workgroup covers of C: rows, 24, 20, 16 or 8 by `main`, and columns.
+override ROWS: u32 = 24u;
 const TILE_N: u32 = 64u;
 const NARROW_N: u32 = 32u;
 const SUBGROUP: u32 = 8u;
@@ -65,26 +63,29 @@ fn read_size(lane: u32) {
     size = vec4(params.size.xy, depth(), 0u) + vec4(lane / SUBGROUP);
 }
 
-// What a lane computes: its first row and column, the run; and where the operands of that run begin.
+// What a lane computes: rows from `row` to before `end`, columns from `col` on, of which run; and where the operands of that
+// run begin.
 struct Own {
     row: u32,
+    end: u32,
     col: u32,
     run: u32,
     from_a: u32,
     from_b: u32,
 }
 
-fn own_part(tile: vec3<u32>, rows: u32, columns: u32, lane: u32) -> Own {
+fn own_part(tile: vec3<u32>, columns: u32, lane: u32) -> Own {
     let of_set = tile_of_set(tile.x);
     read_size(lane);
     let from_a = base(A, tile.z) + first_term() * size.x;
-    return Own(tile.y * rows, of_set * columns + lane * 8u % columns, tile.z, from_a, base(B, tile.z));
+    let row = tile.y * ROWS;
+    return Own(row, min(row + ROWS, size.x), of_set * columns + lane * 8u % columns, tile.z, from_a, base(B, tile.z));
 }
 
-// Eight neighbours, as two columns of four; those of four k; and of eight rows.
+// Eight neighbours, as two columns of four; those of four k; and of four rows.
 alias Eight = mat2x4<f32>;
 alias Deep = array<Eight, 4>;
-alias Block = array<Eight, 8>;
+alias Block = array<Eight, 4>;
 
 const FOUR = vec4(0u, 1u, 2u, 3u);
 
@@ -272,45 +273,37 @@ fn with_ones(x: vec4<f32>, col: u32) -> vec4<f32> {
     return x;
 }
 
-// What eight rows' sums begin with, from `below` the first of the lane's on: the bias, or nothing.
+// What four rows' sums begin with, from `below` the tile's first on: the bias, or nothing.
 fn bias(own: Own, below: u32) -> Block {
     if BIAS_M {
-        let row = own.row + below;
-        let p = load_a(own.from_a, size.z, row, size.x);
-        let q = load_a(own.from_a, size.z, row + 4u, size.x);
-        return Block(row_of(p.x), row_of(p.y), row_of(p.z), row_of(p.w), row_of(q.x), row_of(q.y), row_of(q.z), row_of(q.w));
+        let x = load_a(own.from_a, size.z, own.row + below, size.x);
+        return Block(row_of(x.x), row_of(x.y), row_of(x.z), row_of(x.w));
     }
     var c = row_of(0.0);
     if ONES_K {
         let of_ones = row_of_b(own.from_b, size.z, size.y);
         c = Eight(load_b(of_ones, columns_of_b(own.col, size.y)), load_b(of_ones, columns_of_b(own.col + 4u, size.y)));
     }
-    return Block(c, c, c, c, c, c, c, c);
+    return Block(c, c, c, c);
 }
 
 fn row_of(x: f32) -> Eight {
     return Eight(vec4(x), vec4(x));
 }
 
-// Adds the product of eight rows of A, of which `share` is this lane's, and the block `y` of B.
-fn multiply(sums: Block, share: vec4<f32>, y: Deep) -> Block {
-    return multiply_shares(sums, mat4x4(subgroupShuffle(share, 0u), subgroupShuffle(share, 1u),
-        subgroupShuffle(share, 2u), subgroupShuffle(share, 3u)), mat4x4(subgroupShuffle(share, 4u),
-        subgroupShuffle(share, 5u), subgroupShuffle(share, 6u), subgroupShuffle(share, 7u)), y);
+// Adds the product of four rows of A, of which lanes from `first` on have shares, this one `share`, and the block `y` of B.
+fn multiply(sums: Block, share: vec4<f32>, first: u32, y: Deep) -> Block {
+    return add_rows(sums, mat4x4(subgroupShuffle(share, first), subgroupShuffle(share, first + 1u),
+        subgroupShuffle(share, first + 2u), subgroupShuffle(share, first + 3u)), y);
 }
 
-// The same of the shares of lanes 0 to 3 and of 4 to 7.
-fn multiply_shares(sums: Block, p: mat4x4<f32>, q: mat4x4<f32>, y: Deep) -> Block {
-    // A row of A, of its four k. Transposing only renames registers.
-    var upper = p;
-    var lower = q;
+// The same of all four shares. Transposing only renames registers.
+fn add_rows(sums: Block, shares: mat4x4<f32>, y: Deep) -> Block {
+    var rows = shares;
     if TA {
-        upper = transpose(p);
-        lower = transpose(q);
+        rows = transpose(shares);
     }
-    return Block(
-        add(sums[0], upper[0], y), add(sums[1], upper[1], y), add(sums[2], upper[2], y), add(sums[3], upper[3], y),
-        add(sums[4], lower[0], y), add(sums[5], lower[1], y), add(sums[6], lower[2], y), add(sums[7], lower[3], y));
+    return Block(add(sums[0], rows[0], y), add(sums[1], rows[1], y), add(sums[2], rows[2], y), add(sums[3], rows[3], y));
 }
 
 // In rising k.
@@ -319,30 +312,26 @@ fn add(sum: Eight, x: vec4<f32>, y: Deep) -> Eight {
 }
 
 // Column by column. The block moves along, since to ask it for a column by a number costs a loop over the lanes; and the
-// loop's end is not a constant, or the driver would unroll it, with 64 copies of the epilogue.
+// loop's end is not a constant, or the driver would unroll it, with a copy of the epilogue for each column.
 // [store]
-fn store(row: u32, col: u32, run: u32, sums: Block) {
-    let start = base(0u, run);
+fn store(own: Own, below: u32, sums: Block) {
+    let row = own.row + below;
     var rows = sums;
-    for (var c = col; c < min(col + 8u, size.y); c += 1u) {
+    for (var c = own.col; c < min(own.col + 8u, size.y); c += 1u) {
         if has_place(c) {
-            put(start, row, c, run, rows[0][0].x);
-            put(start, row + 1u, c, run, rows[1][0].x);
-            put(start, row + 2u, c, run, rows[2][0].x);
-            put(start, row + 3u, c, run, rows[3][0].x);
-            put(start, row + 4u, c, run, rows[4][0].x);
-            put(start, row + 5u, c, run, rows[5][0].x);
-            put(start, row + 6u, c, run, rows[6][0].x);
-            put(start, row + 7u, c, run, rows[7][0].x);
+            put(own, row, c, rows[0][0].x);
+            put(own, row + 1u, c, rows[1][0].x);
+            put(own, row + 2u, c, rows[2][0].x);
+            put(own, row + 3u, c, rows[3][0].x);
         }
         rows = next_column(rows);
     }
 }
 
-fn put(start: u32, row: u32, col: u32, run: u32, sum: f32) {
-    if row < size.x {
+fn put(own: Own, row: u32, col: u32, sum: f32) {
+    if row < own.end {
         let i = stored_at(row, col, size.x, size.y);
-        out[start + i] = epilogue(sum, i, run);
+        out[base(0u, own.run) + i] = epilogue(sum, i, own.run);
     }
 }
 // [/store]
@@ -350,82 +339,98 @@ fn put(start: u32, row: u32, col: u32, run: u32, sum: f32) {
 /*
 // [store by four]
 // Row by row.
-fn store(row: u32, col: u32, run: u32, sums: Block) {
-    let start = base(0u, run);
+fn store(own: Own, below: u32, sums: Block) {
+    let row = own.row + below;
     var rows = sums;
-    for (var r = row; r < min(row + 8u, size.x); r += 1u) {
-        put(start, r, col, run, rows[0][0]);
-        put(start, r, col + 4u, run, rows[0][1]);
-        rows = Block(rows[1], rows[2], rows[3], rows[4], rows[5], rows[6], rows[7], rows[7]);
+    for (var r = row; r < min(row + 4u, own.end); r += 1u) {
+        put(own, r, own.col, rows[0][0]);
+        put(own, r, own.col + 4u, rows[0][1]);
+        rows = Block(rows[1], rows[2], rows[3], rows[3]);
     }
 }
 
-fn put(start: u32, row: u32, col: u32, run: u32, sums: vec4<f32>) {
+fn put(own: Own, row: u32, col: u32, sums: vec4<f32>) {
     if col < size.y {
         let i = row * size.y + col;
-        out[(start + i) / 4u] = epilogue(sums, i, run);
+        out[(base(0u, own.run) + i) / 4u] = epilogue(sums, i, own.run);
     }
 }
 // [/store by four]
 // [store places by four]
-fn store(row: u32, col: u32, run: u32, sums: Block) {
-    let start = base(0u, run);
+fn store(own: Own, below: u32, sums: Block) {
+    let row = own.row + below;
     var rows = sums;
-    for (var c = col; c < min(col + 8u, size.y); c += 1u) {
-        if has_place(c) {
-            put(start, row, c, run, vec4(rows[0][0].x, rows[1][0].x, rows[2][0].x, rows[3][0].x));
-            put(start, row + 4u, c, run, vec4(rows[4][0].x, rows[5][0].x, rows[6][0].x, rows[7][0].x));
+    for (var c = own.col; c < min(own.col + 8u, size.y); c += 1u) {
+        if has_place(c) && row < own.end {
+            let i = stored_at(row, c, size.x, size.y);
+            let four = vec4(rows[0][0].x, rows[1][0].x, rows[2][0].x, rows[3][0].x);
+            out[(base(0u, own.run) + i) / 4u] = epilogue(four, i, own.run);
         }
         rows = next_column(rows);
-    }
-}
-
-fn put(start: u32, row: u32, col: u32, run: u32, sums: vec4<f32>) {
-    if row < size.x {
-        let i = stored_at(row, col, size.x, size.y);
-        out[(start + i) / 4u] = epilogue(sums, i, run);
     }
 }
 // [/store places by four]
 */
 
 fn next_column(rows: Block) -> Block {
-    return Block(next(rows[0]), next(rows[1]), next(rows[2]), next(rows[3]),
-        next(rows[4]), next(rows[5]), next(rows[6]), next(rows[7]));
+    return Block(next(rows[0]), next(rows[1]), next(rows[2]), next(rows[3]));
 }
 
 fn next(row: Eight) -> Eight {
     return Eight(vec4(row[0].yzw, row[1].x), vec4(row[1].yzw, 0.0));
 }
 
-// 24 rows.
+// A tile of all columns. What no tile of so many rows computes is no part of its program.
 @compute @workgroup_size(SUBGROUP)
 fn main(@builtin(workgroup_id) tile: vec3<u32>, @builtin(subgroup_invocation_id) lane: u32) {
-    let own = own_part(tile, TILE_M, TILE_N, lane);
+    let own = own_part(tile, TILE_N, lane);
     let columns = own_columns(own);
-    var top = bias(own, 0u);
-    var middle = bias(own, 8u);
-    var bottom = bias(own, 16u);
+    var sums = array<Block, 6>(bias(own, 0u), bias(own, 4u), bias(own, 8u),
+        bias(own, 12u), bias(own, 16u), bias(own, 20u));
     for (var k = 0u; k < size.z; k += 4u) {
         let y = block_of_b(columns, k);
-        top = multiply(top, share_of_a(own.from_a, own.row, k, lane), y);
-        middle = multiply(middle, share_of_a(own.from_a, own.row + 8u, k, lane), y);
-        bottom = multiply(bottom, share_of_a(own.from_a, own.row + 16u, k, lane), y);
+        let upper = share_of_a(own.from_a, own.row, k, lane);
+        sums[0] = multiply(sums[0], upper, 0u, y);
+        sums[1] = multiply(sums[1], upper, 4u, y);
+        if ROWS > 8u {
+            let middle = share_of_a(own.from_a, own.row + 8u, k, lane);
+            sums[2] = multiply(sums[2], middle, 0u, y);
+            sums[3] = multiply(sums[3], middle, 4u, y);
+        }
+        if ROWS > 16u {
+            let lower = share_of_a(own.from_a, own.row + 16u, k, lane);
+            sums[4] = multiply(sums[4], lower, 0u, y);
+            if ROWS > 20u {
+                sums[5] = multiply(sums[5], lower, 4u, y);
+            }
+        }
     }
-    store(own.row, own.col, own.run, top);
-    store(own.row + 8u, own.col, own.run, middle);
-    store(own.row + 16u, own.col, own.run, bottom);
+    store_all(own, sums);
+}
+
+fn store_all(own: Own, sums: array<Block, 6>) {
+    store(own, 0u, sums[0]);
+    store(own, 4u, sums[1]);
+    if ROWS > 8u {
+        store(own, 8u, sums[2]);
+        store(own, 12u, sums[3]);
+    }
+    if ROWS > 16u {
+        store(own, 16u, sums[4]);
+    }
+    if ROWS > 20u {
+        store(own, 20u, sums[5]);
+    }
 }
 
 // 24 images, of which much is blank: what none of them has lit at four neighbouring pixels adds nothing, and is passed over.
 // (A loop of its own, since the driver computes what stands behind a condition whether it holds or not.)
 @compute @workgroup_size(SUBGROUP)
 fn images(@builtin(workgroup_id) tile: vec3<u32>, @builtin(subgroup_invocation_id) lane: u32) {
-    let own = own_part(tile, TILE_M, TILE_N, lane);
+    let own = own_part(tile, TILE_N, lane);
     let columns = own_columns(own);
-    var top = bias(own, 0u);
-    var middle = bias(own, 8u);
-    var bottom = bias(own, 16u);
+    var sums = array<Block, 6>(bias(own, 0u), bias(own, 4u), bias(own, 8u),
+        bias(own, 12u), bias(own, 16u), bias(own, 20u));
     for (var k = 0u; k < size.z; k += 4u) {
         var a = images_at(own.from_a, own.row, k, lane);
         while k + 4u < size.z && all_blank(a) {
@@ -433,13 +438,14 @@ fn images(@builtin(workgroup_id) tile: vec3<u32>, @builtin(subgroup_invocation_i
             a = images_at(own.from_a, own.row, k, lane);
         }
         let y = block_of_b(columns, k);
-        top = multiply(top, a[0], y);
-        middle = multiply(middle, a[1], y);
-        bottom = multiply(bottom, a[2], y);
+        sums[0] = multiply(sums[0], a[0], 0u, y);
+        sums[1] = multiply(sums[1], a[0], 4u, y);
+        sums[2] = multiply(sums[2], a[1], 0u, y);
+        sums[3] = multiply(sums[3], a[1], 4u, y);
+        sums[4] = multiply(sums[4], a[2], 0u, y);
+        sums[5] = multiply(sums[5], a[2], 4u, y);
     }
-    store(own.row, own.col, own.run, top);
-    store(own.row + 8u, own.col, own.run, middle);
-    store(own.row + 16u, own.col, own.run, bottom);
+    store_all(own, sums);
 }
 
 // The lane's share of 24 rows: see `share_of_a`.
@@ -455,82 +461,56 @@ fn all_blank(a: mat3x4<f32>) -> bool {
         + subgroupShuffle(lit, 4u) + subgroupShuffle(lit, 5u) + subgroupShuffle(lit, 6u) + subgroupShuffle(lit, 7u) == 0.0;
 }
 
-// A row: a lane loads four of every 32 k.
-@compute @workgroup_size(SUBGROUP)
-fn single(@builtin(workgroup_id) tile: vec3<u32>, @builtin(subgroup_invocation_id) lane: u32) {
-    let own = own_part(tile, 1u, TILE_N, lane);
-    let columns = own_columns(own);
-    let start = bias(own, 0u);
-    var sum = start[0];
-    for (var k = 0u; k < size.z; k += 32u) {
-        let share = load_a(own.from_a, own.row, k + lane * 4u, size.z);
-        for (var l = 0u; l < min(8u, (size.z - k + 3u) / 4u); l += 1u) {
-            sum = add(sum, subgroupShuffle(share, l), block_of_b(columns, k + l * 4u));
-        }
-    }
-    store(own.row, own.col, own.run, Block(sum, sum, sum, sum, sum, sum, sum, sum));
-}
-
-// 16 rows: for products whose last tile of 24 would be mostly empty.
-@compute @workgroup_size(SUBGROUP)
-fn medium(@builtin(workgroup_id) tile: vec3<u32>, @builtin(subgroup_invocation_id) lane: u32) {
-    let own = own_part(tile, MEDIUM_M, TILE_N, lane);
-    let columns = own_columns(own);
-    var top = bias(own, 0u);
-    var bottom = bias(own, 8u);
-    for (var k = 0u; k < size.z; k += 4u) {
-        let y = block_of_b(columns, k);
-        top = multiply(top, share_of_a(own.from_a, own.row, k, lane), y);
-        bottom = multiply(bottom, share_of_a(own.from_a, own.row + 8u, k, lane), y);
-    }
-    store(own.row, own.col, own.run, top);
-    store(own.row + 8u, own.col, own.run, bottom);
-}
-
-// 24 rows of 32 columns, for products that have no more columns: the upper four lanes have the columns of the lower four, and
+// 20 rows of 32 columns, for products that have no more columns: the upper four lanes have the columns of the lower four, and
 // of every eight k the last four.
 @compute @workgroup_size(SUBGROUP)
 fn narrow(@builtin(workgroup_id) tile: vec3<u32>, @builtin(subgroup_invocation_id) lane: u32) {
-    let own = own_part(tile, TILE_M, NARROW_N, lane);
+    var own = own_part(tile, NARROW_N, lane);
     let columns = own_columns(own);
     let none = row_of(0.0);
-    var top = Block(none, none, none, none, none, none, none, none);
-    var middle = top;
-    var bottom = top;
+    let nothing = Block(none, none, none, none);
+    var sums = array<Block, 5>(nothing, nothing, nothing, nothing, nothing);
     for (var k = 0u; k < size.z; k += 8u) {
         let y = block_of_b(columns, k + lane / 4u * 4u);
-        top = multiply_halves(top, own, 0u, k, lane, y);
-        middle = multiply_halves(middle, own, 8u, k, lane, y);
-        bottom = multiply_halves(bottom, own, 16u, k, lane, y);
+        let a0 = shares_of_a(own.from_a, own.row, k, lane);
+        sums[0] = multiply_halves(sums[0], a0, 0u, lane, y);
+        sums[1] = multiply_halves(sums[1], a0, 4u, lane, y);
+        let a1 = shares_of_a(own.from_a, own.row + 8u, k, lane);
+        sums[2] = multiply_halves(sums[2], a1, 0u, lane, y);
+        sums[3] = multiply_halves(sums[3], a1, 4u, lane, y);
+        let a2 = shares_of_a(own.from_a, own.row + 16u, k, lane);
+        sums[4] = multiply_halves(sums[4], a2, 0u, lane, y);
     }
-    let col = select(own.col, size.y, lane >= 4u);
-    store(own.row, col, own.run, joined(top, bias(own, 0u), lane));
-    store(own.row + 8u, col, own.run, joined(middle, bias(own, 8u), lane));
-    store(own.row + 16u, col, own.run, joined(bottom, bias(own, 16u), lane));
+    let begin = array<Block, 5>(bias(own, 0u), bias(own, 4u), bias(own, 8u), bias(own, 12u), bias(own, 16u));
+    own.col = select(own.col, size.y, lane >= 4u); // upper lanes store nothing
+    store(own, 0u, joined(begin[0], sums[0], lane));
+    store(own, 4u, joined(begin[1], sums[1], lane));
+    store(own, 8u, joined(begin[2], sums[2], lane));
+    store(own, 12u, joined(begin[3], sums[3], lane));
+    store(own, 16u, joined(begin[4], sums[4], lane));
 }
 
-// As `multiply`, for lower lanes by the four k of A from `k` on, for upper lanes by the next four.
-fn multiply_halves(sums: Block, own: Own, below: u32, k: u32, lane: u32, y: Deep) -> Block {
-    let first = share_of_a(own.from_a, own.row + below, k, lane);
-    let next = select(vec4(0.0), share_of_a(own.from_a, own.row + below, k + 4u, lane), k + 4u < size.z);
+// The lane's shares of eight rows: of four k, and of the next four.
+fn shares_of_a(start: u32, row: u32, k: u32, lane: u32) -> mat2x4<f32> {
+    let next = share_of_a(start, row, k + 4u, lane);
+    return mat2x4(share_of_a(start, row, k, lane), select(vec4(0.0), next, k + 4u < size.z));
+}
+
+// As `multiply`, for lower lanes by the first shares, for upper lanes by the second.
+fn multiply_halves(sums: Block, shares: mat2x4<f32>, first: u32, lane: u32, y: Deep) -> Block {
     let is_upper = lane >= 4u;
-    return multiply_shares(sums,
-        mat4x4(one_of(first, next, 0u, is_upper), one_of(first, next, 1u, is_upper),
-            one_of(first, next, 2u, is_upper), one_of(first, next, 3u, is_upper)),
-        mat4x4(one_of(first, next, 4u, is_upper), one_of(first, next, 5u, is_upper),
-            one_of(first, next, 6u, is_upper), one_of(first, next, 7u, is_upper)), y);
+    return add_rows(sums, mat4x4(one_of(shares, first, is_upper), one_of(shares, first + 1u, is_upper),
+        one_of(shares, first + 2u, is_upper), one_of(shares, first + 3u, is_upper)), y);
 }
 
-fn one_of(first: vec4<f32>, next: vec4<f32>, of_lane: u32, is_upper: bool) -> vec4<f32> {
-    return select(subgroupShuffle(first, of_lane), subgroupShuffle(next, of_lane), is_upper);
+fn one_of(shares: mat2x4<f32>, of_lane: u32, is_upper: bool) -> vec4<f32> {
+    return select(subgroupShuffle(shares[0], of_lane), subgroupShuffle(shares[1], of_lane), is_upper);
 }
 
 // What sums begin with, and what both halves of the lanes add. Right in lower lanes.
-fn joined(sums: Block, begin: Block, lane: u32) -> Block {
+fn joined(begin: Block, sums: Block, lane: u32) -> Block {
     return Block(begin[0] + both(sums[0], lane), begin[1] + both(sums[1], lane),
-        begin[2] + both(sums[2], lane), begin[3] + both(sums[3], lane),
-        begin[4] + both(sums[4], lane), begin[5] + both(sums[5], lane),
-        begin[6] + both(sums[6], lane), begin[7] + both(sums[7], lane));
+        begin[2] + both(sums[2], lane), begin[3] + both(sums[3], lane));
 }
 
 fn both(row: Eight, lane: u32) -> Eight {
@@ -544,14 +524,18 @@ fn of_upper(x: vec4<f32>, lane: u32) -> vec4<f32> {
     return select(even, odd, lane % 2u == 1u);
 }
 
-// Eight rows: for products that have no more, or few more than a multiple of 24 or 16.
+// A row: a lane loads four of every 32 k.
 @compute @workgroup_size(SUBGROUP)
-fn low(@builtin(workgroup_id) tile: vec3<u32>, @builtin(subgroup_invocation_id) lane: u32) {
-    let own = own_part(tile, LOW_M, TILE_N, lane);
+fn single(@builtin(workgroup_id) tile: vec3<u32>, @builtin(subgroup_invocation_id) lane: u32) {
+    let own = own_part(tile, TILE_N, lane);
     let columns = own_columns(own);
-    var sums = bias(own, 0u);
-    for (var k = 0u; k < size.z; k += 4u) {
-        sums = multiply(sums, share_of_a(own.from_a, own.row, k, lane), block_of_b(columns, k));
+    let start = bias(own, 0u);
+    var sum = start[0];
+    for (var k = 0u; k < size.z; k += 32u) {
+        let share = load_a(own.from_a, own.row, k + lane * 4u, size.z);
+        for (var l = 0u; l < min(8u, (size.z - k + 3u) / 4u); l += 1u) {
+            sum = add(sum, subgroupShuffle(share, l), block_of_b(columns, k + l * 4u));
+        }
     }
-    store(own.row, own.col, own.run, sums);
+    store(own, 0u, Block(sum, sum, sum, sum));
 }

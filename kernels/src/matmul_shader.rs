@@ -83,7 +83,7 @@ pub(crate) fn shader(product: &MatMul, patches: Option<&Patches>, variant: Varia
     };
     let (entry, [rows, columns]) = match variant {
         Variant::Tiled(tile) => ("main", tile.covers()),
-        Variant::Plain => ("main", covers(&text, "TILE_M")),
+        Variant::Plain => ("main", ["TILE_M", "TILE_N"].map(|side| number(&text, side))),
         Variant::Subgroup => SubgroupTiles::of(&text).tile(product),
     };
     let set_tiles = product.n.div_ceil(columns);
@@ -98,6 +98,9 @@ pub(crate) fn shader(product: &MatMul, patches: Option<&Patches>, variant: Varia
         ("ONES_K", flag(column && !transposed)),
         ("ONES_M", flag(row && !transposed)),
     ];
+    if variant == Variant::Subgroup {
+        constants.push(("ROWS", rows as f64));
+    }
     if transposed {
         constants.extend([
             ("A", 2.0),
@@ -127,11 +130,6 @@ pub(crate) fn text(variant: Variant) -> Cow<'static, str> {
         Variant::Tiled(tile) => tile.write(include_str!("../../shaders/matmul_tiled.wgsl")).into(),
         Variant::Subgroup => include_str!("../../shaders/matmul_subgroup.wgsl").into(),
     }
-}
-
-/// Rows and columns of a tile.
-fn covers(text: &str, rows: &str) -> [usize; 2] {
-    [number(text, rows), number(text, "TILE_N")]
 }
 
 /// The variant's text with each operand loaded, and the result stored, in the best way it can be.

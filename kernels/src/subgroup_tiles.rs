@@ -1,16 +1,15 @@
-//! The tiles of `matmul_subgroup`, as its text declares them: which to take for a product, and whether for its transpose.
+//! The tiles of `matmul_subgroup`: which to take for a product, and whether for its transpose.
 
 use crate::matmul::MatMul;
 use crate::matmul_shader::number;
 
-/// Tiles, by the entry points that compute them.
+/// Tiles of all columns that a workgroup has, and one of half as many.
 pub(crate) struct SubgroupTiles {
-    /// Tiles of all columns that a workgroup has, the highest first.
-    wide: [Tile; 3],
-    /// One of half as many.
+    wide: [Tile; 4],
     narrow: Tile,
 }
 
+/// What a workgroup computes, and by which entry point of the shader.
 #[derive(Clone, Copy)]
 struct Tile {
     entry: &'static str,
@@ -21,11 +20,10 @@ struct Tile {
 impl SubgroupTiles {
     /// Those of the shader's text.
     pub(crate) fn of(text: &str) -> SubgroupTiles {
-        let tile = |entry, rows, columns| Tile { entry, rows: number(text, rows), columns: number(text, columns) };
-        let wide = [("main", "TILE_M"), ("medium", "MEDIUM_M"), ("low", "LOW_M")];
+        let wide = |rows| Tile { entry: "main", rows, columns: number(text, "TILE_N") };
         SubgroupTiles {
-            wide: wide.map(|(entry, rows)| tile(entry, rows, "TILE_N")),
-            narrow: tile("narrow", "TILE_M", "NARROW_N"),
+            wide: [24, 20, 16, 8].map(wide),
+            narrow: Tile { entry: "narrow", rows: 20, columns: number(text, "NARROW_N") },
         }
     }
 
@@ -40,12 +38,12 @@ impl SubgroupTiles {
         (entry, [rows, columns])
     }
 
-    /// Whether its transpose, of which a tile's columns are rows, is computed at much less cost by wide tiles: there is a little
+    /// Whether its transpose, of which a tile's columns are rows, is computed at less cost by wide tiles: there is a little
     /// in the way that it is stored. (What has few columns is slow to load as a right operand, by narrow tiles, too.)
     pub(crate) fn are_better_transposed(&self, product: &MatMul) -> bool {
         let cost = |m, n| self.cost(self.best_wide(m, n), m, n);
         let MatMul { m, n, bytes, .. } = *product;
-        !bytes && !is_single(product) && 4 * cost(n, m) <= 3 * cost(m, n)
+        !bytes && !is_single(product) && 7 * cost(n, m) <= 6 * cost(m, n)
     }
 
     fn best(&self, m: usize, n: usize) -> Tile {
@@ -62,8 +60,8 @@ impl SubgroupTiles {
     /// anew at the price of seven tenths. (Measured.) Narrow tiles load half of it, and half as often as they compute eight
     /// rows of all columns, at a fifth more for handing out two shares.
     fn cost(&self, tile: Tile, m: usize, n: usize) -> usize {
-        let eights = tile.rows / 8;
-        let one = if tile.columns == self.narrow.columns { 7 + 12 * eights } else { 14 + 20 * eights };
+        let fours = tile.rows / 4;
+        let one = if tile.columns == self.narrow.columns { 7 + 6 * fours } else { 14 + 10 * fours };
         m.div_ceil(tile.rows) * n.div_ceil(tile.columns) * one
     }
 }
@@ -83,7 +81,7 @@ mod tests {
         let tiles = SubgroupTiles::of(&crate::matmul_shader::text(Variant::Subgroup));
         let product = |m, n| MatMul { m, n, k: 256, ta: true, tb: false, ones: Ones::No, bytes: false };
         let rows = |m| tiles.tile(&product(m, 256)).1[0];
-        assert_eq!([8, 10, 20, 30, 40, 785].map(rows), [8, 16, 24, 16, 24, 24]);
+        assert_eq!([8, 10, 20, 30, 40, 80, 785].map(rows), [8, 16, 20, 16, 20, 20, 24]);
         let columns = |(m, n)| tiles.tile(&product(m, n)).1[1];
         assert_eq!([(20, 27), (40, 20), (20, 32), (20, 33), (8, 20)].map(columns), [32, 32, 32, 64, 64]);
         let transposed = |m, n| tiles.are_better_transposed(&product(m, n));

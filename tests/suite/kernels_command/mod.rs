@@ -80,7 +80,9 @@ fn products_and_convolutions_are_checked_in_every_variant() {
         }
     }
     let of = |name: &str, entry: &str| all.iter().any(|shader| shader.name == name && shader.composed.entry == entry);
-    assert!(["main", "low", "single"].into_iter().all(|entry| of("matmul", entry)) && of("conv", "main"));
+    assert!(["main", "narrow", "single", "images"].into_iter().all(|entry| of("matmul", entry)) && of("conv", "main"));
+    let has_rows = |rows: f64| all.iter().any(|shader| shader.composed.constants.contains(&("ROWS", rows)));
+    assert!([24.0, 20.0, 16.0, 8.0].into_iter().all(has_rows));
     assert!(all.iter().any(|shader| shader.composed.source.contains("texture_storage_2d<rgba32float, read>")));
 }
 
