@@ -53,8 +53,8 @@ fn load_a(start: u32, row: u32, column: u32, length: u32) -> f32 {
 // [/load_a filters]
 // [load_b patches]
 fn load_b(start: u32, row: u32, column: u32, length: u32) -> f32 {
-    let pixel = patch_at(row, column);
-    return select(0.0, b[start + pixel.at], pixel.inside);
+    let pixel = patch_at(start, row, column);
+    return select(0.0, b[pixel.at], pixel.inside);
 }
 // [/load_b patches]
 */

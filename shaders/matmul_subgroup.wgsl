@@ -168,13 +168,10 @@ fn load_b(row: RowOfB, columns: ColumnsOfB) -> vec4<f32> {
 }
 // [/load_b by four]
 // [load_b patches]
-struct RowOfB {
-    start: u32,
-    place: Part,
-}
+alias RowOfB = Part;
 alias ColumnsOfB = array<Part, 4>;
 fn row_of_b(start: u32, row: u32, length: u32) -> RowOfB {
-    return RowOfB(start, part_of_row(row));
+    return part_of_row(start, row);
 }
 fn columns_of_b(column: u32, length: u32) -> ColumnsOfB {
     let all = min(column + FOUR, vec4(length - 1u));
@@ -185,25 +182,22 @@ fn load_b(row: RowOfB, columns: ColumnsOfB) -> vec4<f32> {
         one_pixel(row, columns[2]), one_pixel(row, columns[3]));
 }
 fn one_pixel(row: RowOfB, column: Part) -> f32 {
-    let pixel = pixel_of_parts(row.place, column);
-    return select(0.0, textureLoad(b, texel(row.start + pixel.at)).x, pixel.inside);
+    let pixel = pixel_of_parts(row, column);
+    return select(0.0, textureLoad(b, texel(pixel.at)).x, pixel.inside);
 }
 // [/load_b patches]
 // [load_b patches by four]
-struct RowOfB {
-    start: u32,
-    place: Part,
-}
+alias RowOfB = Part;
 alias ColumnsOfB = Part;
 fn row_of_b(start: u32, row: u32, length: u32) -> RowOfB {
-    return RowOfB(start, part_of_row(row));
+    return part_of_row(start, row);
 }
 fn columns_of_b(column: u32, length: u32) -> ColumnsOfB {
     return part_of_column(min(column, length - 4u));
 }
 fn load_b(row: RowOfB, columns: ColumnsOfB) -> vec4<f32> {
-    let pixel = pixel_of_parts(row.place, columns);
-    return select(vec4(0.0), textureLoad(b, texel_of_four(row.start + pixel.at)), pixel.inside);
+    let pixel = pixel_of_parts(row, columns);
+    return select(vec4(0.0), textureLoad(b, texel_of_four(pixel.at)), pixel.inside);
 }
 // [/load_b patches by four]
 */
@@ -226,8 +220,6 @@ fn share_of_a(start: u32, row: u32, k: u32, lane: u32) -> vec4<f32> {
 
 // What a lane's columns say of where op(B) lies: rows of B if TB, or twice four of its columns.
 struct Columns {
-    start: u32,
-    col: u32,
     rows: array<RowOfB, 8>,
     left: ColumnsOfB,
     right: ColumnsOfB,
@@ -235,7 +227,7 @@ struct Columns {
 
 fn own_columns(own: Own) -> Columns {
     let stored_n = size.y - u32(ONES_N);
-    return Columns(own.from_b, own.col,
+    return Columns(
         array<RowOfB, 8>(own_row(own, 0u), own_row(own, 1u), own_row(own, 2u), own_row(own, 3u),
             own_row(own, 4u), own_row(own, 5u), own_row(own, 6u), own_row(own, 7u)),
         columns_of_b(own.col, stored_n), columns_of_b(own.col + 4u, stored_n));
@@ -246,7 +238,7 @@ fn own_row(own: Own, column: u32) -> RowOfB {
 }
 
 // op(B)[k .. k + 4, the lane's columns].
-fn block_of_b(columns: Columns, k: u32) -> Deep {
+fn block_of_b(own: Own, columns: Columns, k: u32) -> Deep {
     if TB {
         let of_k = columns_of_b(k, size.z);
         let p = transpose(mat4x4(load_b(columns.rows[0], of_k), load_b(columns.rows[1], of_k),
@@ -255,15 +247,16 @@ fn block_of_b(columns: Columns, k: u32) -> Deep {
             load_b(columns.rows[6], of_k), load_b(columns.rows[7], of_k)));
         return Deep(Eight(p[0], q[0]), Eight(p[1], q[1]), Eight(p[2], q[2]), Eight(p[3], q[3]));
     }
-    return Deep(eight_of_b(columns, k), eight_of_b(columns, k + 1u), eight_of_b(columns, k + 2u), eight_of_b(columns, k + 3u));
+    return Deep(eight_of_b(own, columns, k), eight_of_b(own, columns, k + 1u),
+        eight_of_b(own, columns, k + 2u), eight_of_b(own, columns, k + 3u));
 }
 
-fn eight_of_b(columns: Columns, k: u32) -> Eight {
+fn eight_of_b(own: Own, columns: Columns, k: u32) -> Eight {
     let stored_n = size.y - u32(ONES_N);
-    let of_k = row_of_b(columns.start, min(k, size.z - 1u), stored_n);
+    let of_k = row_of_b(own.from_b, min(k, size.z - 1u), stored_n);
     let inside = k < size.z;
-    return Eight(select(vec4(0.0), with_ones(load_b(of_k, columns.left), columns.col), inside),
-        select(vec4(0.0), with_ones(load_b(of_k, columns.right), columns.col + 4u), inside));
+    return Eight(select(vec4(0.0), with_ones(load_b(of_k, columns.left), own.col), inside),
+        select(vec4(0.0), with_ones(load_b(of_k, columns.right), own.col + 4u), inside));
 }
 
 fn with_ones(x: vec4<f32>, col: u32) -> vec4<f32> {
@@ -388,7 +381,7 @@ fn main(@builtin(workgroup_id) tile: vec3<u32>, @builtin(subgroup_invocation_id)
     var sums = array<Block, 6>(bias(own, 0u), bias(own, 4u), bias(own, 8u),
         bias(own, 12u), bias(own, 16u), bias(own, 20u));
     for (var k = 0u; k < size.z; k += 4u) {
-        let y = block_of_b(columns, k);
+        let y = block_of_b(own, columns, k);
         let upper = share_of_a(own.from_a, own.row, k, lane);
         sums[0] = multiply(sums[0], upper, 0u, y);
         sums[1] = multiply(sums[1], upper, 4u, y);
@@ -437,7 +430,7 @@ fn images(@builtin(workgroup_id) tile: vec3<u32>, @builtin(subgroup_invocation_i
             k += 4u;
             a = images_at(own.from_a, own.row, k, lane);
         }
-        let y = block_of_b(columns, k);
+        let y = block_of_b(own, columns, k);
         sums[0] = multiply(sums[0], a[0], 0u, y);
         sums[1] = multiply(sums[1], a[0], 4u, y);
         sums[2] = multiply(sums[2], a[1], 0u, y);
@@ -467,11 +460,9 @@ fn all_blank(a: mat3x4<f32>) -> bool {
 fn narrow(@builtin(workgroup_id) tile: vec3<u32>, @builtin(subgroup_invocation_id) lane: u32) {
     var own = own_part(tile, NARROW_N, lane);
     let columns = own_columns(own);
-    let none = row_of(0.0);
-    let nothing = Block(none, none, none, none);
-    var sums = array<Block, 5>(nothing, nothing, nothing, nothing, nothing);
+    var sums = array<Block, 5>();
     for (var k = 0u; k < size.z; k += 8u) {
-        let y = block_of_b(columns, k + lane / 4u * 4u);
+        let y = block_of_b(own, columns, k + lane / 4u * 4u);
         let a0 = shares_of_a(own.from_a, own.row, k, lane);
         sums[0] = multiply_halves(sums[0], a0, 0u, lane, y);
         sums[1] = multiply_halves(sums[1], a0, 4u, lane, y);
@@ -481,13 +472,12 @@ fn narrow(@builtin(workgroup_id) tile: vec3<u32>, @builtin(subgroup_invocation_i
         let a2 = shares_of_a(own.from_a, own.row + 16u, k, lane);
         sums[4] = multiply_halves(sums[4], a2, 0u, lane, y);
     }
-    let begin = array<Block, 5>(bias(own, 0u), bias(own, 4u), bias(own, 8u), bias(own, 12u), bias(own, 16u));
     own.col = select(own.col, size.y, lane >= 4u); // upper lanes store nothing
-    store(own, 0u, joined(begin[0], sums[0], lane));
-    store(own, 4u, joined(begin[1], sums[1], lane));
-    store(own, 8u, joined(begin[2], sums[2], lane));
-    store(own, 12u, joined(begin[3], sums[3], lane));
-    store(own, 16u, joined(begin[4], sums[4], lane));
+    store(own, 0u, joined(bias(own, 0u), sums[0], lane));
+    store(own, 4u, joined(bias(own, 4u), sums[1], lane));
+    store(own, 8u, joined(bias(own, 8u), sums[2], lane));
+    store(own, 12u, joined(bias(own, 12u), sums[3], lane));
+    store(own, 16u, joined(bias(own, 16u), sums[4], lane));
 }
 
 // The lane's shares of eight rows: of four k, and of the next four.
@@ -534,7 +524,7 @@ fn single(@builtin(workgroup_id) tile: vec3<u32>, @builtin(subgroup_invocation_i
     for (var k = 0u; k < size.z; k += 32u) {
         let share = load_a(own.from_a, own.row, k + lane * 4u, size.z);
         for (var l = 0u; l < min(8u, (size.z - k + 3u) / 4u); l += 1u) {
-            sum = add(sum, subgroupShuffle(share, l), block_of_b(columns, k + l * 4u));
+            sum = add(sum, subgroupShuffle(share, l), block_of_b(own, columns, k + l * 4u));
         }
     }
     store(own, 0u, Block(sum, sum, sum, sum));

@@ -127,14 +127,14 @@ fn load_b(start: u32, row: u32, column: u32, length: u32) -> vec4<f32> {
         one_pixel(start, row, column + 2u, length), one_pixel(start, row, column + 3u, length));
 }
 fn one_pixel(start: u32, row: u32, column: u32, length: u32) -> f32 {
-    let pixel = patch_at(row, min(column, length - 1u));
-    return select(0.0, b[start + pixel.at], pixel.inside && column < length);
+    let pixel = patch_at(start, row, min(column, length - 1u));
+    return select(0.0, b[pixel.at], pixel.inside && column < length);
 }
 // [/load_b patches]
 // [load_b patches by four]
 fn load_b(start: u32, row: u32, column: u32, length: u32) -> vec4<f32> {
-    let pixel = patch_at(row, min(column, length - 4u));
-    return select(vec4(0.0), b[(start + pixel.at) / 4u], pixel.inside);
+    let pixel = patch_at(start, row, min(column, length - 4u));
+    return select(vec4(0.0), b[pixel.at / 4u], pixel.inside);
 }
 // [/load_b patches by four]
 */

@@ -114,13 +114,13 @@ struct Part {
     of_at: u32,
 }
 
-// The pixel that the first tap meets.
-fn part_of_row(row: u32) -> Part {
+// The pixel that the first tap meets, of images that begin at `start`.
+fn part_of_row(start: u32, row: u32) -> Part {
     let of_all = first_term() + row;
     let number = of_all % PLACES;
     let place = vec2(number / PLACES_X, number % PLACES_X);
     let pixel = select(place + first_seen, place * vec2(STRIDE_Y, STRIDE_X) - vec2(PAD_Y, PAD_X), vec2(FORWARD));
-    return Part(pixel, ((of_all / PLACES * HEIGHT + pixel.x) * WIDTH + pixel.y) * CHANNELS);
+    return Part(pixel, start + ((of_all / PLACES * HEIGHT + pixel.x) * WIDTH + pixel.y) * CHANNELS);
 }
 
 // How far from it another tap's is, and which of its channels.
@@ -137,8 +137,8 @@ fn pixel_of_parts(row: Part, column: Part) -> Pixel {
 }
 
 // The number in a row and column of the matrix. What is past the edge is not inside.
-fn patch_at(row: u32, column: u32) -> Pixel {
-    return pixel_of_parts(part_of_row(row), part_of_column(column));
+fn patch_at(start: u32, row: u32, column: u32) -> Pixel {
+    return pixel_of_parts(part_of_row(start, row), part_of_column(column));
 }
 
 // Where filters [taps, into, CHANNELS] keep what leads from one of `into` channels, a row, to a tap and channel.
