@@ -21,7 +21,7 @@ pub trait Float:
     + Neg<Output = Self>
     + AddAssign
     + Lanes
-    + 'static
+    + bytemuck::Pod
 {
     /// Zero.
     const ZERO: Self;

@@ -444,11 +444,21 @@ pub struct GpuReading {
 
 impl GpuReading {
     pub(crate) fn wait(self) -> Vec<Vec<f64>> {
+        self.parts(|words| bytemuck::cast_slice(words).iter().map(|&x: &f32| x.into()).collect())
+    }
+
+    /// The words as they are, one run's after the other's.
+    pub(crate) fn bytes(self) -> Vec<u8> {
+        self.parts(|words| bytemuck::cast_slice(words).to_vec()).concat()
+    }
+
+    /// Waits, and makes something of each run's words.
+    fn parts<T>(self, of: impl Fn(&[u32]) -> T) -> Vec<T> {
         let GpuReading { gpu, landing, submission, runs, stride, elements } = self;
         gpu.wait_for(wgpu::PollType::Wait { submission_index: Some(submission), timeout: None });
         let mapped = landing.slice(..).get_mapped_range().expect("the range was mapped and waited for");
-        let words: &[f32] = bytemuck::cast_slice(&mapped);
-        (0..runs).map(|r| words[r * stride..r * stride + elements].iter().map(|&x| x.into()).collect()).collect()
+        let words: &[u32] = bytemuck::cast_slice(&mapped);
+        (0..runs).map(|r| of(&words[r * stride..r * stride + elements])).collect()
     }
 }
 

@@ -91,6 +91,25 @@ impl<F: Float> HostMemory<F> {
             _ => panic!("buffer {id} does not hold one row of numbers a run"),
         }
     }
+
+    /// All runs' parts of a buffer of words.
+    fn parts(&mut self, id: usize) -> impl Iterator<Item = &mut [u8]> {
+        self.runs.iter_mut().map(move |run| match &mut run[id] {
+            HostBuffer::Float(buffer) => bytemuck::cast_slice_mut(buffer),
+            HostBuffer::Index(buffer) => bytemuck::cast_slice_mut(buffer),
+            _ => panic!("buffer {id} does not hold one row of words a run"),
+        })
+    }
+
+    fn content(&mut self, id: usize) -> Vec<u8> {
+        self.parts(id).flat_map(|part| part.iter().copied()).collect()
+    }
+
+    fn restore(&mut self, id: usize, mut content: &[u8]) {
+        for part in self.parts(id) {
+            part.copy_from_slice(content.split_off(..part.len()).expect("its length was checked"));
+        }
+    }
 }
 
 impl Store {
@@ -196,6 +215,57 @@ impl Store {
             Memory::Gpu(m) => Reading::Coming(m.read_later(id, elements)),
             Memory::Dry => Reading::There(vec![vec![0.0; elements]; self.runs]),
         }
+    }
+
+    /// Bytes of a number, or index, of a buffer that is not shared.
+    pub fn width(&self, id: usize) -> usize {
+        match (&self.memory, self.infos[id].kind) {
+            (Memory::F64(_), Kind::Float) => size_of::<f64>(),
+            _ => size_of::<u32>(),
+        }
+    }
+
+    /// What a buffer of numbers or indices holds, bit for bit: one run's after the other's. Waits for the device.
+    ///
+    /// # Panics
+    /// If the buffer is shared.
+    pub fn content(&mut self, id: usize) -> Vec<u8> {
+        let bytes = self.content_size(id);
+        match &mut self.memory {
+            Memory::F32(m) => m.content(id),
+            Memory::F64(m) => m.content(id),
+            Memory::Gpu(m) => m.read_later(id, self.infos[id].elements).bytes(),
+            Memory::Dry => vec![0; bytes],
+        }
+    }
+
+    /// Makes a buffer hold what [`content`](Self::content) had read.
+    ///
+    /// # Panics
+    /// If the buffer is shared, or has another size.
+    pub fn restore(&mut self, id: usize, content: &[u8]) {
+        assert!(content.len() == self.content_size(id), "{}: {} bytes", self.infos[id].name, content.len());
+        match &mut self.memory {
+            Memory::F32(m) => m.restore(id, content),
+            Memory::F64(m) => m.restore(id, content),
+            Memory::Gpu(m) => {
+                let parts = content.chunks_exact(content.len() / self.runs);
+                parts.enumerate().for_each(|(run, part)| m.write(id, run, 0, part));
+            }
+            Memory::Dry => {}
+        }
+    }
+
+    /// Bytes of all runs' parts of a buffer that is not shared.
+    fn content_size(&self, id: usize) -> usize {
+        let info = &self.infos[id];
+        assert!(!info.shared, "{} is shared: it holds what was written", info.name);
+        info.elements * self.width(id) * self.runs
+    }
+
+    /// The descriptions of all buffers, by their numbers.
+    pub fn infos(&self) -> &[BufferInfo] {
+        &self.infos
     }
 }
 

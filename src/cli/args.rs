@@ -17,8 +17,23 @@ use std::path::PathBuf;
 /// Seeds beyond this would not survive JSON readers that keep numbers as doubles.
 const LARGEST_SEED: u64 = 1 << 52;
 
+/// `hindsight run`: runs as flags say, or those that a folder has checkpoints of.
 #[derive(Args)]
 #[command(next_line_help = false)]
+pub struct RunCommand {
+    #[command(flatten)]
+    pub run: RunArgs,
+
+    /// Seconds from one checkpoint to the next, which is written when a task ends and lost when all is finished
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, help_heading = "Where")]
+    pub checkpoint_every: u64,
+
+    /// Go on, as its command said, with a run that was cut short after more than a minute; the run folder
+    #[arg(long, value_name = "DIR", exclusive = true, help_heading = "Where")]
+    pub resume: Option<PathBuf>,
+}
+
+#[derive(Args)]
 pub struct RunArgs {
     /// The stream of tasks to learn
     #[arg(long, default_value = "permuted-mnist", value_parser = names::benchmark(), help_heading = "What to run")]

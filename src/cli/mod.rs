@@ -27,7 +27,7 @@ use hindsight::bench::{FileError, Wrong};
 use hindsight::data::DataError;
 use hindsight::data::fetch::FetchError;
 use hindsight::device::DeviceError;
-use hindsight::experiment::ExperimentError;
+use hindsight::experiment::{CheckpointError, ExperimentError};
 use hindsight::report::{FolderError, ReadError};
 use hindsight_kernels::WgslError;
 use std::io::{self, Write};
@@ -51,7 +51,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Train methods on a benchmark, print a table, write a run folder
-    Run(Box<args::RunArgs>),
+    Run(Box<args::RunCommand>),
     /// Make the paper's tables and figures, ours beside the paper's, as one page
     Reproduce(Box<reproduce::ReproduceArgs>),
     /// Compare run folders, on the screen and as one page
@@ -70,6 +70,14 @@ enum Command {
     TuneKernels(Box<tune_kernels::TuneKernelsArgs>),
     /// List the kernels, show their shaders, check them all, run one on your own arrays
     Kernels(Box<kernels::KernelsArgs>),
+}
+
+/// The `hindsight run` that a command line is, as a checkpoint has it.
+fn run_command(command: &[String]) -> Option<args::RunCommand> {
+    match Cli::try_parse_from(command).ok()?.command? {
+        Command::Run(run) => Some(*run),
+        _ => None,
+    }
 }
 
 /// Ends the program over a command line that clap itself finds nothing wrong with, in clap's way.
@@ -137,6 +145,23 @@ pub enum CliError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A folder whose runs can be gone on with, named for new ones.
+    #[error(
+        "error: {folder} holds a run that was cut short: go on with it by `hindsight run --resume {folder}`, or begin anew \
+         with --overwrite",
+        folder = .0.display()
+    )]
+    Unfinished(PathBuf),
+    /// A folder whose runs cannot be gone on with.
+    #[error(
+        "error: {} has no checkpoint of a `hindsight run` to go on from (it ended within a minute, or is finished); \
+         run it again",
+        .0.display()
+    )]
+    NoCheckpoint(PathBuf),
+    /// A checkpoint cannot be read.
+    #[error("error: {0}")]
+    Checkpoint(#[from] CheckpointError),
     /// A data set is missing or damaged.
     #[error("error: {0}")]
     Data(#[from] DataError),
@@ -197,12 +222,14 @@ pub enum CliError {
     #[error("error: cannot write to standard output: {0}")]
     Output(io::Error),
     /// Ctrl-C; what was finished by then is kept.
-    #[error("interrupted: {}", kept(*finished, folder.as_deref()))]
+    #[error("interrupted: {}", ended(*finished, folder.as_deref(), resumable.as_deref()))]
     Interrupted {
         /// Runs that finished.
         finished: usize,
         /// Where they were written, if they could be.
         folder: Option<PathBuf>,
+        /// The run folder, if it has checkpoints.
+        resumable: Option<PathBuf>,
     },
 }
 
@@ -221,6 +248,14 @@ fn kept(finished: usize, folder: Option<&Path>) -> String {
         (0, _) => "no run had finished, nothing was written".into(),
         (n, Some(folder)) => format!("{n} finished run(s) are in {}", folder.display()),
         (n, None) => format!("{n} finished run(s) are printed above"),
+    }
+}
+
+fn ended(finished: usize, folder: Option<&Path>, resumable: Option<&Path>) -> String {
+    match (finished, resumable) {
+        (_, None) => kept(finished, folder),
+        (0, Some(resumable)) => format!("go on with `hindsight run --resume {}`", resumable.display()),
+        (n, Some(resumable)) => format!("{n} finished; go on with `hindsight run --resume {}`", resumable.display()),
     }
 }
 

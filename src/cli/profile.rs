@@ -25,7 +25,7 @@ pub struct ProfileArgs {
 }
 
 pub fn run(args: &ProfileArgs) -> Result<(), CliError> {
-    run_profiled(&args.run, Some(args.steps))
+    run_profiled(&args.run, args.steps)
 }
 
 /// Prints what the programs of each method do.

@@ -1,6 +1,6 @@
 //! Live progress: a bar on a terminal, now and then a plain line elsewhere, nothing when quiet.
 
-use hindsight::experiment::{Observer, Progress};
+use hindsight::experiment::{CheckpointError, Checkpoints, Observer, Progress};
 use hindsight::program::{Footprint, Recorder};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::{IsTerminal, stderr};
@@ -20,6 +20,9 @@ pub struct Live {
     last_line: Instant,
     stop: Arc<AtomicBool>,
     recorder: Option<Recorder>,
+    checkpoints: Option<Checkpoints>,
+    /// Tasks that were finished before.
+    resumed: u64,
 }
 
 impl Live {
@@ -32,7 +35,22 @@ impl Live {
         bar.set_message("preparing");
         bar.tick();
         let now = Instant::now();
-        Self { bar, plain: !terminal && !quiet, quiet, started: now, last_line: now, stop, recorder: None }
+        Self {
+            bar,
+            plain: !terminal && !quiet,
+            quiet,
+            started: now,
+            last_line: now,
+            stop,
+            recorder: None,
+            checkpoints: None,
+            resumed: 0,
+        }
+    }
+
+    /// From now on keeps checkpoints there.
+    pub fn keep(&mut self, checkpoints: Checkpoints) {
+        self.checkpoints = Some(checkpoints);
     }
 
     /// Lets a recorder look on.
@@ -57,9 +75,9 @@ impl Live {
 
     /// Time left, if the tasks to come take as long as those before. Methods differ, so: about.
     fn left(&self) -> Duration {
-        let done = self.bar.position().max(1) as f64;
-        let to_come = self.bar.length().unwrap_or(0) as f64 - done;
-        self.elapsed().mul_f64((to_come / done).max(0.0))
+        let done = self.bar.position();
+        let to_come = self.bar.length().unwrap_or(0).saturating_sub(done);
+        self.elapsed().mul_f64(to_come as f64 / (done - self.resumed).max(1) as f64)
     }
 }
 
@@ -89,6 +107,22 @@ impl Observer for Live {
 
     fn stop_requested(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
+    }
+
+    fn checkpoints(&self) -> Option<&Checkpoints> {
+        self.checkpoints.as_ref()
+    }
+
+    fn resumed(&mut self, method: &str, done: usize, tasks: usize) {
+        self.resumed += done as u64;
+        self.bar.inc(done as u64);
+        if !self.quiet {
+            self.say(&format!("{method}: goes on after task {done} of {tasks}"));
+        }
+    }
+
+    fn checkpoint_failed(&mut self, error: &CheckpointError) {
+        self.say(&format!("warning: {error} (going on; if this run is cut short, what it has not finished is lost)"));
     }
 
     fn recorder(&self) -> Option<&Recorder> {

@@ -10,14 +10,14 @@ use clap::Args;
 use hindsight::data::DataError;
 use hindsight::data::benchmarks::{self, Benchmark};
 use hindsight::device::Device;
-use hindsight::experiment::{self, ExperimentError, FinishedRun};
+use hindsight::experiment::{self, Checkpoints, ExperimentError, FinishedRun, Origin};
 use hindsight::report::manifest::DeviceRecord;
-use hindsight::report::{Results, benchmark_title, paper, write_file};
+use hindsight::report::{Results, benchmark_title, paper, time, write_file};
 use hindsight::reproduce::{AnchorPicture, Cell, Cells, Reproduction, Selection, Target, markdown, page};
 use hindsight::settings::Settings;
 use std::fs;
 use std::path::PathBuf;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 #[derive(Args)]
 pub struct ReproduceArgs {
@@ -185,10 +185,19 @@ impl<'a> Work<'a> {
                 live.say(&format!("cell {} of {}: {}", number + 1, missing.len(), cell.command()));
             }
             let started = SystemTime::now();
+            live.keep(self.checkpoints(cell, started));
             let runs = self.train(cell, device, live)?;
             self.cells.keep(cell, &runs, DeviceRecord::of(device), started)?;
+            Checkpoints::remove(&self.cells.path(cell));
         }
         Ok(())
+    }
+
+    /// Of a cell that takes longer than a minute: the same command goes on with it.
+    fn checkpoints(&self, cell: &Cell, started: SystemTime) -> Checkpoints {
+        let command = cell.command().split(' ').map(String::from).collect();
+        let origin = Origin { command, started_at: time::rfc3339(started) };
+        Checkpoints::new(&self.cells.path(cell), Duration::from_secs(60), origin)
     }
 
     fn train(&self, cell: &Cell, device: &Device, live: &mut Live) -> Result<Vec<FinishedRun>, CliError> {
@@ -215,7 +224,9 @@ impl<'a> Work<'a> {
     }
 
     fn compute_picture(&self, cell: &Cell, device: &Device, live: &mut Live) -> Result<(), CliError> {
+        live.keep(self.checkpoints(cell, SystemTime::now()));
         let runs = self.train(cell, device, live)?;
+        Checkpoints::remove(&self.cells.path(cell));
         let picture = AnchorPicture::of(cell, &runs[0]).expect("HAL has anchors");
         let path = self.picture_path().expect("the picture is wanted");
         Ok(write_file(&path, serde_json::to_string(&picture).expect("a picture is plain numbers"))?)

@@ -1,20 +1,22 @@
 //! `hindsight run`: each method in turn, then the table and the run folder.
 //!
 //! What is finished is never lost: it is saved after every method, printed where it cannot be
-//! saved, and kept when a later method fails or is interrupted.
+//! saved, and kept when a later method fails or is interrupted. What a method has learned in more than a minute is kept
+//! in checkpoints until all is finished.
 
-use super::args::RunArgs;
+use super::args::{RunArgs, RunCommand};
 use super::progress::Live;
-use super::{CliError, interrupt, print, profile};
+use super::{CliError, interrupt, print, profile, run_command};
 use hindsight::data::{ImageSet, benchmarks};
 use hindsight::device::Device;
-use hindsight::experiment::{self, Experiment, ExperimentError, FinishedRun};
+use hindsight::experiment::{self, Checkpoints, Experiment, ExperimentError, FinishedRun, Origin};
 use hindsight::program::Recorder;
 use hindsight::report::manifest::DeviceRecord;
 use hindsight::report::{FolderError, Manifest, Results, RunFolder, divergences, table, time};
 use hindsight::settings::RunSpec;
 use hindsight::tune::Tuned;
-use std::time::SystemTime;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
 
 /// One `hindsight run`: where it writes, and what has finished so far.
 struct Session<'a> {
@@ -27,27 +29,70 @@ struct Session<'a> {
     live: Live,
 }
 
-pub fn run(args: &RunArgs) -> Result<(), CliError> {
-    run_profiled(args, None)
+pub fn run(command: &RunCommand) -> Result<(), CliError> {
+    if let Some(folder) = &command.resume {
+        return resume(folder);
+    }
+    let started = SystemTime::now();
+    let folder = folder(&command.run, started)?;
+    Checkpoints::remove(folder.path());
+    train_and_keep(command, folder, origin(started))
 }
 
-/// The same; with `profiled`, times every launch, and keeps each single one for that many steps of each program.
-pub fn run_profiled(args: &RunArgs, profiled: Option<usize>) -> Result<(), CliError> {
+/// Goes on with what a folder has checkpoints of.
+fn resume(folder: &Path) -> Result<(), CliError> {
+    let none = || CliError::NoCheckpoint(folder.to_owned());
+    let origin = Checkpoints::origin(folder)?.ok_or_else(none)?;
+    let command = run_command(&origin.command).ok_or_else(none)?;
+    train_and_keep(&command, RunFolder::create(folder, true)?, origin)
+}
+
+fn train_and_keep(command: &RunCommand, folder: RunFolder, origin: Origin) -> Result<(), CliError> {
+    let every = Duration::from_secs(command.checkpoint_every);
+    let checkpoints = Checkpoints::new(folder.path(), every, origin.clone());
+    train(&command.run, folder, origin, Kept::At(checkpoints))
+}
+
+/// A run whose launches are all timed, and each single one kept for `steps` steps of each program.
+pub fn run_profiled(args: &RunArgs, steps: usize) -> Result<(), CliError> {
+    let started = SystemTime::now();
+    train(args, folder(args, started)?, origin(started), Kept::Profile { steps })
+}
+
+/// What is kept of a run beside its results.
+enum Kept {
+    At(Checkpoints),
+    Profile { steps: usize },
+}
+
+fn origin(started: SystemTime) -> Origin {
+    let command = std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect();
+    Origin { command, started_at: time::rfc3339(started) }
+}
+
+fn folder(args: &RunArgs, started: SystemTime) -> Result<RunFolder, CliError> {
+    let Some(path) = &args.out else { return Ok(RunFolder::default_for(args.benchmark, started)) };
+    match RunFolder::create(path, args.overwrite) {
+        Err(FolderError::Occupied(_)) if Checkpoints::are_in(path) => Err(CliError::Unfinished(path.clone())),
+        folder => Ok(folder?),
+    }
+}
+
+fn train(args: &RunArgs, folder: RunFolder, origin: Origin, kept: Kept) -> Result<(), CliError> {
     refuse_repeated_method(args);
     refuse_untrainable(args);
-    let started = SystemTime::now();
     let data = args.data.load(args.benchmark(), args.quiet)?;
-    let folder = match &args.out {
-        Some(path) => RunFolder::create(path, args.overwrite)?,
-        None => RunFolder::default_for(args.benchmark, started),
-    };
     let tuned = args.read_tuned()?;
     let device = args.place.open()?;
-    if args.explain || profiled.is_some() {
+    if args.explain || matches!(kept, Kept::Profile { .. }) {
         profile::explain(args, &tuned, &device)?;
     }
-    let recorder = profiled.map(|steps| Recorder::timing(&device, steps));
-    let mut session = Session::new(args, tuned, data, folder, &device, started);
+    let mut session = Session::new(args, tuned, data, folder, &device, origin);
+    let mut recorder = None;
+    match kept {
+        Kept::At(checkpoints) => session.live.keep(checkpoints),
+        Kept::Profile { steps } => recorder = Some(Recorder::timing(&device, steps)),
+    }
     session.live = session.live.record_with(recorder.clone());
     let outcome = session.train_all(&device);
     session.live.end();
@@ -81,7 +126,7 @@ impl<'a> Session<'a> {
         data: &ImageSet,
         folder: RunFolder,
         device: &Device,
-        started: SystemTime,
+        origin: Origin,
     ) -> Self {
         let settings = args.settings(args.method[0], &tuned);
         let live = Live::new(args.method.len() * settings.tasks, args.quiet, interrupt::watch());
@@ -92,7 +137,7 @@ impl<'a> Session<'a> {
             args,
             folder,
             tasks: args.benchmark().describe_tasks(data, &settings, &args.seeds()),
-            results: Results::new(manifest(args, &tuned, data, device, started), Vec::new()),
+            results: Results::new(manifest(args, &tuned, data, device, origin), Vec::new()),
             finished: Vec::new(),
             tuned,
             live,
@@ -150,7 +195,10 @@ impl<'a> Session<'a> {
         }
         let saved = saved.map_err(CliError::from);
         match outcome {
-            Ok(()) => saved.and_then(|()| self.say_where()),
+            Ok(()) => saved.and_then(|()| {
+                Checkpoints::remove(self.folder.path());
+                self.say_where()
+            }),
             Err(error) => Err(self.cut_short(error, saved)),
         }
     }
@@ -166,19 +214,23 @@ impl<'a> Session<'a> {
         if let Err(error) = saved {
             eprintln!("{error}");
         }
-        let folder = written.then(|| self.folder.path().to_owned());
+        let path = || self.folder.path().to_owned();
+        let folder = written.then(path);
+        let resumable = Checkpoints::are_in(self.folder.path()).then(path);
         match error {
-            ExperimentError::Interrupted => CliError::Interrupted { finished: self.results.runs.len(), folder },
+            ExperimentError::Interrupted => {
+                CliError::Interrupted { finished: self.results.runs.len(), folder, resumable }
+            }
             source => CliError::Experiment { source, finished: self.results.runs.len(), folder },
         }
     }
 }
 
-fn manifest(args: &RunArgs, tuned: &[Tuned], data: &ImageSet, device: &Device, started: SystemTime) -> Manifest {
+fn manifest(args: &RunArgs, tuned: &[Tuned], data: &ImageSet, device: &Device, origin: Origin) -> Manifest {
     Manifest {
         version: env!("CARGO_PKG_VERSION").into(),
-        command: std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect(),
-        started_at: time::rfc3339(started),
+        command: origin.command,
+        started_at: origin.started_at,
         benchmark: args.benchmark.into(),
         methods: args.method.iter().map(|&name| name.into()).collect(),
         seeds: args.seeds(),

@@ -1,8 +1,10 @@
 //! One method on one benchmark, for a set of runs in lock-step: the protocol of the paper.
 
+mod checkpoint;
 mod record;
 mod step;
 
+pub use checkpoint::{CheckpointError, Checkpoints, Origin};
 pub use record::{Anchors, DivergedAt, FinishedRun, RunRecord};
 pub use step::launches_of_step;
 
@@ -13,6 +15,7 @@ use crate::methods::{self, Lab, Learned, Learner, Tested};
 use crate::metrics::AccuracyMatrix;
 use crate::program::{Footprint, Precision, Recorder};
 use crate::settings::{AnchorKind, RunSpec};
+use checkpoint::{Checkpoint, Keeper};
 use hindsight_kernels::Reading;
 use std::time::{Duration, Instant};
 
@@ -48,6 +51,14 @@ pub trait Observer {
     fn stop_requested(&self) -> bool {
         false
     }
+    /// Where it is kept how far long runs have come, and read again. None: nowhere.
+    fn checkpoints(&self) -> Option<&Checkpoints> {
+        None
+    }
+    /// Runs go on after their first `_done` of `_tasks` tasks, as a checkpoint has them.
+    fn resumed(&mut self, _method: &str, _done: usize, _tasks: usize) {}
+    /// A checkpoint could not be written; the runs go on.
+    fn checkpoint_failed(&mut self, _error: &CheckpointError) {}
     /// Who is told what programs are compiled, and when their launches run.
     fn recorder(&self) -> Option<&Recorder> {
         None
@@ -112,6 +123,9 @@ pub enum ExperimentError {
         /// Bytes of the largest buffer.
         there: u64,
     },
+    /// A checkpoint that runs cannot go on from.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
     /// The data set is not there, or damaged.
     #[error(transparent)]
     Data(#[from] DataError),
@@ -143,7 +157,7 @@ pub fn find(
 }
 
 /// Runs an experiment: every task learned once, every task tested after each. All runs side by side, or as many at a
-/// time as the device has room for.
+/// time as the device has room for. Where the observer keeps [`Checkpoints`], runs go on from there.
 pub fn run(
     experiment: &Experiment,
     device: &Device,
@@ -168,8 +182,11 @@ pub fn run_in_groups(
     let at_a_time = fitting(&footprint, device, experiment.runs.len())?.min(at_most);
     observer.prepared(method.name(), &footprint, at_a_time, experiment.runs.len(), experiment.runs[0].settings.tasks);
     let recorder = observer.recorder().map(|recorder| recorder.of(method.name()));
+    let checkpoints = observer.checkpoints().cloned();
     let mut finished = vec![];
     for runs in experiment.runs.chunks(at_a_time) {
+        let keeper = checkpoints.as_ref().map(|all| all.keeper(benchmark, method.name(), runs, data, device));
+        let kept = keeper.as_ref().map_or(Ok(None), Keeper::read)?;
         let lab = |runs: &[RunSpec]| {
             let mut lab = Lab::new(device, benchmark, data, runs);
             recorder.iter().for_each(|recorder| lab.session.record_with(recorder.clone()));
@@ -179,11 +196,14 @@ pub fn run_in_groups(
         if runs[0].settings.anchors == AnchorKind::Oracle && method.name() == "hal" {
             let mut learned = runs.to_vec();
             learned.iter_mut().for_each(|run| run.settings.anchors = AnchorKind::Learned);
-            oracle = Some(models_after_all_tasks(method, lab(&learned), observer)?);
+            oracle = match kept.as_ref().and_then(|kept| kept.future.clone()) {
+                Some(future) => Some(future),
+                None => Some(models_after_all_tasks(method, lab(&learned), observer)?),
+            };
         }
         let mut lab = lab(runs);
         lab.future = oracle;
-        finished.extend(Trial::new(&experiment.benchmark, runs, lab).run(method, observer)?);
+        finished.extend(Trial::new(&experiment.benchmark, runs, lab, keeper).run(method, kept, observer)?);
     }
     Ok(finished)
 }
@@ -258,8 +278,12 @@ struct Trial<'a> {
     /// The losses of each run's steps, task by task.
     losses: Vec<Vec<Vec<f64>>>,
     train: Duration,
+    /// What was spent before, where a checkpoint was gone on from.
+    earlier: Duration,
+    started: Instant,
     /// When the device was done with the last test.
     free: Instant,
+    keeper: Option<Keeper>,
 }
 
 /// A task that was handed over, to be learned and then tested.
@@ -273,21 +297,27 @@ struct Handed {
 }
 
 impl<'a> Trial<'a> {
-    fn new(benchmark: &'a str, specs: &'a [RunSpec], lab: Lab) -> Trial<'a> {
+    fn new(benchmark: &'a str, specs: &'a [RunSpec], lab: Lab, keeper: Option<Keeper>) -> Trial<'a> {
         let matrices = (0..lab.runs()).map(|_| AccuracyMatrix::new(lab.settings.tasks)).collect();
-        let losses = vec![vec![]; lab.runs()];
-        Trial { benchmark, specs, lab, matrices, losses, train: Duration::ZERO, free: Instant::now() }
+        let (losses, now) = (vec![vec![]; lab.runs()], Instant::now());
+        let [train, earlier] = [Duration::ZERO; 2];
+        Trial { benchmark, specs, lab, matrices, losses, train, earlier, started: now, free: now, keeper }
     }
 
     fn run(
         mut self,
         method: &dyn methods::Method,
+        kept: Option<Checkpoint>,
         observer: &mut dyn Observer,
     ) -> Result<Vec<FinishedRun>, ExperimentError> {
-        let start = Instant::now();
         let mut learner = method.start(&mut self.lab);
+        let (mut done, tasks) = (0, self.lab.settings.tasks);
+        if let Some(kept) = kept {
+            done = self.go_on_from(kept, &mut *learner)?;
+            observer.resumed(method.name(), done, tasks);
+        }
         let mut waiting: Option<Handed> = None;
-        for task in 0..self.lab.settings.tasks {
+        for task in done..tasks {
             if observer.stop_requested() {
                 return Err(ExperimentError::Interrupted);
             }
@@ -301,15 +331,62 @@ impl<'a> Trial<'a> {
             } else {
                 self.settle(handed, &*learner, method, observer);
             }
+            if self.keeper.as_ref().is_some_and(Keeper::is_due) {
+                if let Some(last) = waiting.take() {
+                    self.settle(last, &*learner, method, observer);
+                }
+                self.keep(observer);
+            }
         }
         if let Some(last) = waiting {
             self.settle(last, &*learner, method, observer);
         }
-        let total = start.elapsed();
+        let total = self.total();
         let anchors = self.read_anchors(&*learner);
         let theta = self.lab.theta.clone();
         let parameters = self.lab.session.read(&theta);
         Ok(self.finish(method.name(), total, anchors, parameters))
+    }
+
+    fn total(&self) -> Duration {
+        self.earlier + self.started.elapsed()
+    }
+
+    /// Takes up runs where a checkpoint has them: what the host decides in the tasks before, it decides again, and what
+    /// the device had computed is read. The number of those tasks.
+    fn go_on_from(&mut self, kept: Checkpoint, learner: &mut dyn Learner) -> Result<usize, CheckpointError> {
+        self.lab.session.keep_still();
+        for task in 0..kept.tasks() {
+            learner.learn(&mut self.lab, task);
+            // A reading on its way from a GPU may not be dropped before it is there.
+            learner.test(&mut self.lab, task).map(Tested::rows);
+        }
+        let keeper = self.keeper.as_ref().expect("who read it keeps the next");
+        self.lab.session.restore(&kept.contents).map_err(|other| keeper.unusable(&other))?;
+        (self.train, self.earlier) = (kept.train, kept.total);
+        for (matrix, rows) in self.matrices.iter_mut().zip(&kept.rows) {
+            rows.iter().for_each(|row| matrix.push(row.clone()));
+        }
+        let done = kept.tasks();
+        self.losses = kept.losses;
+        Ok(done)
+    }
+
+    /// Writes a checkpoint after all tasks that were settled. Nothing else may have been handed over.
+    fn keep(&mut self, observer: &mut dyn Observer) {
+        let total = self.total();
+        let Trial { lab, matrices, losses, train, keeper, .. } = self;
+        let checkpoint = Checkpoint {
+            rows: matrices.iter().map(|matrix| matrix.rows().to_vec()).collect(),
+            losses: losses.clone(),
+            train: *train,
+            total,
+            future: lab.future.clone(),
+            contents: lab.session.contents(),
+        };
+        if let Some(Err(error)) = keeper.as_mut().map(|keeper| keeper.write(&checkpoint)) {
+            observer.checkpoint_failed(&error);
+        }
     }
 
     fn hand_over(&mut self, learner: &mut dyn Learner, task: usize) -> Handed {

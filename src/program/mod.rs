@@ -18,4 +18,4 @@ pub use explain::{Attribution, ExplainedLaunch, Explanation};
 pub use footprint::Footprint;
 pub use precision::Precision;
 pub use recorder::{Recorded, Recorder, Total};
-pub use session::{Program, Session};
+pub use session::{Content, OtherBuffers, Program, Session};

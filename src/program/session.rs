@@ -15,6 +15,21 @@ pub struct Session {
     ledger: Ledger,
     recorder: Option<Recorder>,
     precision: Precision,
+    /// Replays nothing.
+    still: bool,
+}
+
+/// What a buffer holds, of all runs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Content {
+    /// The buffer's name.
+    pub name: String,
+    /// What it holds.
+    pub kind: Kind,
+    /// Bytes of one number or index.
+    pub width: usize,
+    /// One run's numbers or indices after the other's, bit for bit.
+    pub bytes: Vec<u8>,
 }
 
 /// A tape compiled for a session.
@@ -25,6 +40,11 @@ pub struct Program {
     /// Its temporaries are in the session's ledger as long as it lives.
     _held: Held,
 }
+
+/// Contents of buffers that a session does not have.
+#[derive(Debug, thiserror::Error)]
+#[error("its buffers are not those of this version of the program")]
+pub struct OtherBuffers;
 
 impl Program {
     /// The launches of one step.
@@ -47,6 +67,7 @@ impl Session {
             ledger: Ledger::default(),
             recorder: None,
             precision: Precision::default(),
+            still: false,
         }
     }
 
@@ -136,6 +157,47 @@ impl Session {
         self.store.read_later(from.id)
     }
 
+    /// What all buffers hold that are not shared, in the order in which they were made. Waits for the device.
+    pub fn contents(&mut self) -> Vec<Content> {
+        let ids: Vec<usize> = self.own().collect();
+        let content = |id: usize| {
+            let (info, width) = (self.store.info(id).clone(), self.store.width(id));
+            Content { name: info.name, kind: info.kind, width, bytes: self.store.content(id) }
+        };
+        ids.into_iter().map(content).collect()
+    }
+
+    /// From now on, and until [`restore`](Self::restore), replays nothing: what the host decides for some steps can be
+    /// decided again without their being computed.
+    pub fn keep_still(&mut self) {
+        self.still = true;
+    }
+
+    /// Makes all buffers hold what another session's held when these were its [`contents`](Self::contents), and replays
+    /// again.
+    ///
+    /// # Errors
+    /// If they are not this session's buffers; nothing is written then.
+    pub fn restore(&mut self, contents: &[Content]) -> Result<(), OtherBuffers> {
+        let ids: Vec<usize> = self.own().collect();
+        let fits = |(&id, content): (&usize, &Content)| {
+            let (info, width) = (self.store.info(id), self.store.width(id));
+            let bytes = info.elements * width * self.store.runs();
+            (&info.name, info.kind, width, bytes) == (&content.name, content.kind, content.width, content.bytes.len())
+        };
+        if ids.len() != contents.len() || !ids.iter().zip(contents).all(fits) {
+            return Err(OtherBuffers);
+        }
+        ids.into_iter().zip(contents).for_each(|(id, content)| self.store.restore(id, &content.bytes));
+        self.still = false;
+        Ok(())
+    }
+
+    /// The numbers of the buffers that are not shared.
+    fn own(&self) -> impl Iterator<Item = usize> {
+        self.store.infos().iter().enumerate().filter(|(_, info)| !info.shared).map(|(id, _)| id)
+    }
+
     /// Compiles a tape: drops what nothing needs, fuses, places, binds.
     #[track_caller]
     pub fn compile(&self, tape: &Tape) -> Program {
@@ -160,6 +222,9 @@ impl Session {
     }
 
     fn replay(&mut self, program: &Program, steps: Range<usize>, order: Order) {
+        if self.still {
+            return;
+        }
         let timed =
             self.recorder.as_ref().and_then(|recorder| Some((recorder, recorder.stopwatch()?, program.number?)));
         match timed {

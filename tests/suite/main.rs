@@ -26,6 +26,7 @@ mod random; // named random streams
 mod report; // tables, run folders, results.json
 mod reproduce; // the paper's tables and figures, cell by cell
 mod resnet; // batch normalisation, the residual network and its gradients
+mod resume; // runs that were cut short, gone on with
 mod runs; // runs side by side
 mod split; // split benchmarks, and every method on a residual network
 mod summary; // any run folders on one page

@@ -1,0 +1,175 @@
+//! Runs that were cut short and gone on with are those that were not.
+
+use crate::cli::{hindsight, interrupted_at, stderr, stdout};
+use crate::gpu::{adapter, small};
+use hindsight::device::Device;
+use hindsight::experiment::{self, Checkpoints, Experiment, ExperimentError, FinishedRun, Observer, Origin, Progress};
+use hindsight::methods;
+use hindsight::settings::{AnchorKind, RunSpec, Settings};
+use serde_json::Value;
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+/// Keeps a checkpoint after each task, and may stop.
+struct Watch {
+    checkpoints: Option<Checkpoints>,
+    stop_after: usize,
+    task: usize,
+    resumed_after: Option<usize>,
+}
+
+impl Watch {
+    fn new(folder: Option<&Path>, stop_after: usize) -> Watch {
+        let origin = Origin { command: vec!["hindsight".into(), "run".into()], started_at: "then".into() };
+        let checkpoints = folder.map(|folder| Checkpoints::new(folder, Duration::ZERO, origin));
+        Watch { checkpoints, stop_after, task: 0, resumed_after: None }
+    }
+}
+
+impl Observer for Watch {
+    fn task_finished(&mut self, progress: &Progress<'_>) {
+        self.task = progress.task;
+    }
+    fn stop_requested(&self) -> bool {
+        self.task >= self.stop_after
+    }
+    fn checkpoints(&self) -> Option<&Checkpoints> {
+        self.checkpoints.as_ref()
+    }
+    fn resumed(&mut self, _: &str, done: usize, _: usize) {
+        self.resumed_after = Some(done);
+    }
+}
+
+fn experiment(benchmark: &str, method: &str, settings: &Settings) -> Experiment {
+    Experiment { benchmark: benchmark.into(), method: method.into(), runs: RunSpec::seeds(settings, &[3, 4]) }
+}
+
+/// All but how long it took.
+fn timeless(mut runs: Vec<FinishedRun>) -> Vec<FinishedRun> {
+    runs.iter_mut().for_each(|run| (run.record.train_seconds, run.record.total_seconds) = (0.0, 0.0));
+    runs
+}
+
+/// Runs an experiment at once, and stopped after each task and gone on with.
+fn cut_short_is_whole(experiment: &Experiment, device: &Device) {
+    let whole = experiment::run(experiment, device, &mut Watch::new(None, usize::MAX)).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let tasks = experiment.runs[0].settings.tasks;
+    for task in 1..tasks {
+        let mut watch = Watch::new(Some(folder.path()), task);
+        let stopped = experiment::run(experiment, device, &mut watch);
+        assert!(matches!(stopped, Err(ExperimentError::Interrupted)), "{}", experiment.method);
+        assert_eq!(watch.resumed_after, (task > 1).then(|| task - 1));
+    }
+    let mut watch = Watch::new(Some(folder.path()), usize::MAX);
+    let resumed = experiment::run(experiment, device, &mut watch).unwrap();
+    assert_eq!(watch.resumed_after, Some(tasks - 1));
+    assert!(timeless(resumed) == timeless(whole.clone()), "{} differs when it is gone on with", experiment.method);
+    // What has come to its end is read, and not computed again.
+    let again = experiment::run(experiment, device, &mut Watch::new(Some(folder.path()), 1)).unwrap();
+    assert!(timeless(again) == timeless(whole));
+}
+
+#[test]
+fn every_method_gone_on_with_has_the_same_bits() {
+    for method in methods::registry() {
+        cut_short_is_whole(&experiment("permuted-mnist", method.name(), &small()), &Device::Cpu);
+    }
+}
+
+#[test]
+fn hal_gone_on_with_has_the_same_bits_on_an_adapter() {
+    let Some(gpu) = adapter() else { return };
+    cut_short_is_whole(&experiment("permuted-mnist", "hal", &small()), &gpu);
+}
+
+#[test]
+fn hal_gone_on_with_has_the_same_bits_by_its_oracle_and_in_double_precision() {
+    let oracle = Settings { anchors: AnchorKind::Oracle, ..small() };
+    cut_short_is_whole(&experiment("permuted-mnist", "hal", &oracle), &Device::Cpu);
+    let tiny = Settings { tasks: 2, images_per_task: 20, test_images: 20, ..small() };
+    cut_short_is_whole(&experiment("permuted-mnist", "hal", &tiny), &Device::Oracle);
+}
+
+#[test]
+fn a_residual_network_gone_on_with_has_the_same_bits() {
+    let settings = Settings { tasks: 2, images_per_task: 20, test_images: 20, ..small() };
+    cut_short_is_whole(&experiment("split-digits", "hal", &settings), &Device::Cpu);
+}
+
+/// The checkpoint of a run that was stopped after its first task.
+fn stopped(folder: &Path) -> (Experiment, std::path::PathBuf) {
+    let experiment = experiment("permuted-mnist", "er", &small());
+    experiment::run(&experiment, &Device::Cpu, &mut Watch::new(Some(folder), 1)).unwrap_err();
+    (experiment, folder.join("checkpoints/er-seed3.safetensors"))
+}
+
+fn refusal(experiment: &Experiment, folder: &Path) -> String {
+    experiment::run(experiment, &Device::Cpu, &mut Watch::new(Some(folder), 9)).unwrap_err().to_string()
+}
+
+#[test]
+fn a_checkpoint_of_other_settings_is_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut experiment, path) = stopped(folder.path());
+    experiment.runs[1].settings.rate = 0.2;
+    let said = refusal(&experiment, folder.path());
+    assert!(
+        said.contains(path.to_str().unwrap()) && said.contains("other settings") && said.contains("remove"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_damaged_checkpoint_is_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let (experiment, path) = stopped(folder.path());
+    let whole = fs::read(&path).unwrap();
+    for length in [0, 7, 100, whole.len() / 2, whole.len() - 1] {
+        fs::write(&path, &whole[..length]).unwrap();
+        let said = refusal(&experiment, folder.path());
+        assert!(said.contains(path.to_str().unwrap()) && said.contains("remove"), "{length} bytes: {said}");
+        assert!(Checkpoints::origin(folder.path()).is_err() || length >= 100, "{length} bytes have no header");
+    }
+}
+
+fn runs_in(folder: &Path) -> Vec<Value> {
+    let text = fs::read_to_string(folder.join("results.json")).unwrap();
+    let results: Value = serde_json::from_str(&text).unwrap();
+    let mut runs = results["runs"].as_array().unwrap().clone();
+    for run in &mut runs {
+        let run = run.as_object_mut().unwrap();
+        ["train_seconds", "total_seconds"].iter().for_each(|time| drop(run.remove(*time)));
+    }
+    runs
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_leaves_what_resume_goes_on_from() {
+    let home = tempfile::tempdir().unwrap();
+    let [cut, whole] = ["cut", "whole"].map(|name| home.path().join(name));
+    let what =
+        ["run", "--device=cpu", "--method=er,hal", "--seeds=1", "--tasks=6", "--images=200", "--test-images=200"];
+    let at =
+        |folder: &Path| [&what[..], &["--checkpoint-every=0", "--out"], &[folder.to_str().unwrap()]].concat().join(" ");
+    let args = |folder: &Path| at(folder).split(' ').map(String::from).collect::<Vec<_>>();
+    let [cut_args, whole_args] = [&cut, &whole].map(|folder| args(folder));
+    let [cut_args, whole_args] =
+        [&cut_args, &whole_args].map(|args| args.iter().map(String::as_str).collect::<Vec<_>>());
+    let (code, said) = interrupted_at("er: task 6 of 6", &cut_args);
+    assert_eq!(code, Some(130), "{said}");
+    assert!(said.contains(&format!("hindsight run --resume {}", cut.display())), "{said}");
+    let again = hindsight(&cut_args);
+    assert!(!again.status.success() && stderr(&again).contains("--resume"), "{}", stderr(&again));
+    let resumed = hindsight(&["run", "--resume", cut.to_str().unwrap()]);
+    assert!(resumed.status.success() && stdout(&resumed).contains("Written to"), "{}", stderr(&resumed));
+    assert!(stderr(&resumed).contains("er: goes on after task 6 of 6"), "{}", stderr(&resumed));
+    assert!(hindsight(&whole_args).status.success());
+    assert_eq!(runs_in(&cut), runs_in(&whole));
+    assert!(!cut.join("checkpoints").exists() && !whole.join("checkpoints").exists());
+    let nothing_left = hindsight(&["run", "--resume", cut.to_str().unwrap()]);
+    assert!(stderr(&nothing_left).contains("no checkpoint"), "{}", stderr(&nothing_left));
+}
