@@ -34,9 +34,7 @@ pub fn run(command: &RunCommand) -> Result<(), CliError> {
         return resume(folder);
     }
     let started = SystemTime::now();
-    let folder = folder(&command.run, started)?;
-    Checkpoints::remove(folder.path());
-    train_and_keep(command, folder, origin(started))
+    train_and_keep(command, folder(&command.run, started)?, origin(started), true)
 }
 
 /// Goes on with what a folder has checkpoints of.
@@ -44,13 +42,13 @@ fn resume(folder: &Path) -> Result<(), CliError> {
     let none = || CliError::NoCheckpoint(folder.to_owned());
     let origin = Checkpoints::origin(folder)?.ok_or_else(none)?;
     let command = run_command(&origin.command).ok_or_else(none)?;
-    train_and_keep(&command, RunFolder::create(folder, true)?, origin)
+    train_and_keep(&command, RunFolder::create(folder, true)?, origin, false)
 }
 
-fn train_and_keep(command: &RunCommand, folder: RunFolder, origin: Origin) -> Result<(), CliError> {
+fn train_and_keep(command: &RunCommand, folder: RunFolder, origin: Origin, anew: bool) -> Result<(), CliError> {
     let every = Duration::from_secs(command.checkpoint_every);
     let checkpoints = Checkpoints::new(folder.path(), every, origin.clone());
-    train(&command.run, folder, origin, Kept::At(checkpoints))
+    train(&command.run, folder, origin, Kept::Progress { checkpoints, anew })
 }
 
 /// A run whose launches are all timed, and each single one kept for `steps` steps of each program.
@@ -61,7 +59,9 @@ pub fn run_profiled(args: &RunArgs, steps: usize) -> Result<(), CliError> {
 
 /// What is kept of a run beside its results.
 enum Kept {
-    At(Checkpoints),
+    /// How far it has come; `anew`, nothing that is kept already.
+    Progress { checkpoints: Checkpoints, anew: bool },
+    /// When launches ran.
     Profile { steps: usize },
 }
 
@@ -90,7 +90,12 @@ fn train(args: &RunArgs, folder: RunFolder, origin: Origin, kept: Kept) -> Resul
     let mut session = Session::new(args, tuned, data, folder, &device, origin);
     let mut recorder = None;
     match kept {
-        Kept::At(checkpoints) => session.live.keep(checkpoints),
+        Kept::Progress { checkpoints, anew } => {
+            if anew {
+                Checkpoints::remove(session.folder.path());
+            }
+            session.live.keep(checkpoints);
+        }
         Kept::Profile { steps } => recorder = Some(Recorder::timing(&device, steps)),
     }
     session.live = session.live.record_with(recorder.clone());
