@@ -13,6 +13,7 @@ use hindsight::settings::{AnchorKind, AnchorNorm, Angles, Preset, Settings};
 use hindsight::tune::Tuned;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Seeds beyond this would not survive JSON readers that keep numbers as doubles.
 const LARGEST_SEED: u64 = 1 << 52;
@@ -24,13 +25,27 @@ pub struct RunCommand {
     #[command(flatten)]
     pub run: RunArgs,
 
-    /// Seconds from one checkpoint to the next, which is written when a task ends and lost when all is finished
-    #[arg(long, value_name = "SECONDS", default_value_t = 60, help_heading = "Where")]
-    pub checkpoint_every: u64,
+    #[command(flatten)]
+    pub often: HowOften,
 
     /// Go on, as its command said, with a run that was cut short after more than a minute; the run folder
     #[arg(long, value_name = "DIR", exclusive = true, help_heading = "Where")]
     pub resume: Option<PathBuf>,
+}
+
+/// How often checkpoints are written.
+#[derive(Args)]
+pub struct HowOften {
+    /// Seconds from one checkpoint to the next, which is written when a task ends and removed when all is finished
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, help_heading = "Where")]
+    checkpoint_every: u64,
+}
+
+impl HowOften {
+    /// As a time.
+    pub fn every(&self) -> Duration {
+        Duration::from_secs(self.checkpoint_every)
+    }
 }
 
 #[derive(Args)]

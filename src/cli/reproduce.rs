@@ -1,6 +1,6 @@
 //! `hindsight reproduce`: the paper's tables and figures, cell by cell.
 
-use super::args::within;
+use super::args::{HowOften, within};
 use super::load::DataFolder;
 use super::place::Place;
 use super::progress::Live;
@@ -17,7 +17,7 @@ use hindsight::reproduce::{AnchorPicture, Cell, Cells, Reproduction, Selection, 
 use hindsight::settings::Settings;
 use std::fs;
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 #[derive(Args)]
 pub struct ReproduceArgs {
@@ -53,6 +53,9 @@ pub struct ReproduceArgs {
     /// Take finished cells from these run folders of `hindsight run`, too; separated by commas
     #[arg(long, value_name = "DIR", value_delimiter = ',')]
     reuse: Vec<PathBuf>,
+
+    #[command(flatten)]
+    often: HowOften,
 
     /// List the cells, and which are finished
     #[arg(long)]
@@ -193,11 +196,11 @@ impl<'a> Work<'a> {
         Ok(())
     }
 
-    /// Of a cell that takes longer than a minute: the same command goes on with it.
+    /// Of a cell that takes long: the same command goes on with it.
     fn checkpoints(&self, cell: &Cell, started: SystemTime) -> Checkpoints {
         let command = cell.command().split(' ').map(String::from).collect();
         let origin = Origin { command, started_at: time::rfc3339(started) };
-        Checkpoints::new(&self.cells.path(cell), Duration::from_secs(60), origin)
+        Checkpoints::new(&self.cells.path(cell), self.args.often.every(), origin)
     }
 
     fn train(&self, cell: &Cell, device: &Device, live: &mut Live) -> Result<Vec<FinishedRun>, CliError> {

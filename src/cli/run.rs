@@ -16,7 +16,7 @@ use hindsight::report::{FolderError, Manifest, Results, RunFolder, divergences, 
 use hindsight::settings::RunSpec;
 use hindsight::tune::Tuned;
 use std::path::Path;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 /// One `hindsight run`: where it writes, and what has finished so far.
 struct Session<'a> {
@@ -46,8 +46,7 @@ fn resume(folder: &Path) -> Result<(), CliError> {
 }
 
 fn train_and_keep(command: &RunCommand, folder: RunFolder, origin: Origin, anew: bool) -> Result<(), CliError> {
-    let every = Duration::from_secs(command.checkpoint_every);
-    let checkpoints = Checkpoints::new(folder.path(), every, origin.clone());
+    let checkpoints = Checkpoints::new(folder.path(), command.often.every(), origin.clone());
     train(&command.run, folder, origin, Kept::Progress { checkpoints, anew })
 }
 

@@ -5,6 +5,8 @@ use crate::gpu::{adapter, small};
 use hindsight::device::Device;
 use hindsight::experiment::{self, Checkpoints, Experiment, ExperimentError, FinishedRun, Observer, Origin, Progress};
 use hindsight::methods;
+use hindsight::report::manifest::DeviceRecord;
+use hindsight::reproduce::{Cell, Cells};
 use hindsight::settings::{AnchorKind, RunSpec, Settings};
 use serde_json::Value;
 use std::fs;
@@ -133,6 +135,23 @@ fn a_damaged_checkpoint_is_refused_by_name() {
         assert!(said.contains(path.to_str().unwrap()) && said.contains("remove"), "{length} bytes: {said}");
         assert!(Checkpoints::origin(folder.path()).is_err() || length >= 100, "{length} bytes have no header");
     }
+}
+
+#[test]
+fn a_cell_of_a_table_is_gone_on_with_by_the_same_command() {
+    let home = tempfile::tempdir().unwrap();
+    let (benchmark, method) = ("permuted-mnist", methods::find("er").unwrap());
+    let paper = methods::paper_settings(method, hindsight::data::benchmarks::find(benchmark).unwrap());
+    let settings = Settings { tasks: 3, images_per_task: 60, test_images: 100, ..paper };
+    let cell = Cell { benchmark: benchmark.into(), method: "er".into(), settings, seeds: vec![0] };
+    let folder = Cells::new(&home.path().join("cells"), DeviceRecord::of(&Device::Cpu)).path(&cell);
+    experiment::run(&cell.experiment(), &Device::Cpu, &mut Watch::new(Some(&folder), 2)).unwrap_err();
+    let sizes = ["--device=cpu", "--tasks=3", "--images=60", "--test-images=100", "--seeds=1", "--only=er"];
+    let place = ["--benchmark=permuted-mnist", "--out", home.path().to_str().unwrap()];
+    let output = hindsight(&[&["reproduce", "table1"], &sizes[..], &place[..]].concat());
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(stderr(&output).contains("er: goes on after task 2 of 3"), "{}", stderr(&output));
+    assert!(folder.join("results.json").exists() && !folder.join("checkpoints").exists());
 }
 
 fn runs_in(folder: &Path) -> Vec<Value> {
