@@ -126,19 +126,24 @@ impl<F: Float> WithSimd for Slide<'_, F> {
             for panel in &panels {
                 let filters = F::vectors::<S>(&packed[panel.part::<F, S>(numbers)]);
                 let (seen, columns) = (Seen { seen, row, run: sight.run() }, panel.columns.clone());
-                match panel.vectors {
-                    1 => slide::<F, S, 1, 8>(simd, seen, places, filters, columns, out),
-                    2 => slide::<F, S, 2, 5>(simd, seen, places, filters, columns, out),
-                    _ => slide::<F, S, 3, 3>(simd, seen, places, filters, columns, out),
+                match (panel.vectors, seen.run) {
+                    (1, _) => slide::<F, S, 1, 8, ANY>(simd, seen, places, filters, columns, out),
+                    (2, _) => slide::<F, S, 2, 5, ANY>(simd, seen, places, filters, columns, out),
+                    (_, 9) => slide::<F, S, 3, 3, 9>(simd, seen, places, filters, columns, out), // colour, three pixels wide
+                    _ => slide::<F, S, 3, 3, ANY>(simd, seen, places, filters, columns, out),
                 }
             }
         }
     }
 }
 
-/// A panel at all places, `P` places at a time.
+/// Numbers that a row of a filter sees, where they are not a constant.
+const ANY: usize = 0;
+
+/// A panel at all places, `P` places at a time. Few numbers a row of a filter, `R`, are a constant: so short a loop costs
+/// more than what it computes.
 #[inline(always)]
-fn slide<F: Float, S: Simd, const V: usize, const P: usize>(
+fn slide<F: Float, S: Simd, const V: usize, const P: usize, const R: usize>(
     simd: S,
     Seen { seen, row, run }: Seen<'_, F>,
     places: &[Place],
@@ -146,6 +151,7 @@ fn slide<F: Float, S: Simd, const V: usize, const P: usize>(
     columns: Range<usize>,
     out: &mut [F],
 ) {
+    let run = if R == ANY { run } else { R };
     for places in places.chunks(P) {
         // A tile that is not full computes its last place several times.
         let tile: [Place; P] = std::array::from_fn(|p| places[p.min(places.len() - 1)]);
