@@ -3,6 +3,7 @@
 mod checkpoint;
 mod record;
 mod step;
+mod trial;
 
 pub use checkpoint::{CheckpointError, Checkpoints, Origin};
 pub use record::{Anchors, DivergedAt, FinishedRun, RunRecord};
@@ -11,13 +12,11 @@ pub use step::launches_of_step;
 use crate::data::DataError;
 use crate::data::benchmarks::{self, Benchmark};
 use crate::device::{Device, Room};
-use crate::methods::{self, Lab, Learned, Learner, Tested};
-use crate::metrics::AccuracyMatrix;
+use crate::methods::{self, Lab, Learned};
 use crate::program::{Footprint, Precision, Recorder};
 use crate::settings::{AnchorKind, RunSpec};
-use checkpoint::{Checkpoint, Keeper};
-use hindsight_kernels::Reading;
-use std::time::{Duration, Instant};
+use checkpoint::Keeper;
+use trial::Trial;
 
 /// What is to be run.
 pub struct Experiment {
@@ -268,211 +267,4 @@ fn models_after_all_tasks(
         learner.learn(&mut lab, task);
     }
     Ok(lab.learned())
-}
-
-struct Trial<'a> {
-    benchmark: &'a str,
-    specs: &'a [RunSpec],
-    lab: Lab,
-    matrices: Vec<AccuracyMatrix>,
-    /// The losses of each run's steps, task by task.
-    losses: Vec<Vec<Vec<f64>>>,
-    train: Duration,
-    /// What was spent before, where a checkpoint was gone on from.
-    earlier: Duration,
-    started: Instant,
-    /// When the device was done with the last test.
-    free: Instant,
-    keeper: Option<Keeper>,
-}
-
-/// A task that was handed over, to be learned and then tested.
-struct Handed {
-    task: usize,
-    begun: Instant,
-    /// What learning took, where the device was done when it had been handed over.
-    learned: Option<Duration>,
-    losses: Reading,
-    tested: Option<Tested>,
-}
-
-impl<'a> Trial<'a> {
-    fn new(benchmark: &'a str, specs: &'a [RunSpec], lab: Lab, keeper: Option<Keeper>) -> Trial<'a> {
-        let matrices = (0..lab.runs()).map(|_| AccuracyMatrix::new(lab.settings.tasks)).collect();
-        let (losses, now) = (vec![vec![]; lab.runs()], Instant::now());
-        let [train, earlier] = [Duration::ZERO; 2];
-        Trial { benchmark, specs, lab, matrices, losses, train, earlier, started: now, free: now, keeper }
-    }
-
-    fn run(
-        mut self,
-        method: &dyn methods::Method,
-        kept: Option<Checkpoint>,
-        observer: &mut dyn Observer,
-    ) -> Result<Vec<FinishedRun>, ExperimentError> {
-        let mut learner = method.start(&mut self.lab);
-        let (mut done, tasks) = (0, self.lab.settings.tasks);
-        if let Some(kept) = kept {
-            done = self.go_on_from(kept, &mut *learner)?;
-            observer.resumed(method.name(), done, tasks);
-        }
-        let mut waiting: Option<Handed> = None;
-        for task in done..tasks {
-            if observer.stop_requested() {
-                return Err(ExperimentError::Interrupted);
-            }
-            let handed = self.hand_over(&mut *learner, task);
-            // A GPU has this task to learn while the host waits for what became of the last one.
-            if let Some(last) = waiting.take() {
-                self.settle(last, &*learner, method, observer);
-            }
-            if handed.losses.is_coming() {
-                waiting = Some(handed);
-            } else {
-                self.settle(handed, &*learner, method, observer);
-            }
-            if self.keeper.as_ref().is_some_and(Keeper::is_due) {
-                if let Some(last) = waiting.take() {
-                    self.settle(last, &*learner, method, observer);
-                }
-                self.keep(observer);
-            }
-        }
-        if let Some(last) = waiting {
-            self.settle(last, &*learner, method, observer);
-        }
-        let total = self.total();
-        let anchors = self.read_anchors(&*learner);
-        let theta = self.lab.theta.clone();
-        let parameters = self.lab.session.read(&theta);
-        Ok(self.finish(method.name(), total, anchors, parameters))
-    }
-
-    fn total(&self) -> Duration {
-        self.earlier + self.started.elapsed()
-    }
-
-    /// Takes up runs where a checkpoint has them: what the host decides in the tasks before, it decides again, and what
-    /// the device had computed is read. The number of those tasks.
-    fn go_on_from(&mut self, kept: Checkpoint, learner: &mut dyn Learner) -> Result<usize, CheckpointError> {
-        self.lab.session.keep_still();
-        for task in 0..kept.tasks() {
-            learner.learn(&mut self.lab, task);
-            // A reading on its way from a GPU may not be dropped before it is there.
-            learner.test(&mut self.lab, task).map(Tested::rows);
-        }
-        let keeper = self.keeper.as_ref().expect("who read it keeps the next");
-        self.lab.session.restore(&kept.contents).map_err(|other| keeper.unusable(&other))?;
-        (self.train, self.earlier) = (kept.train, kept.total);
-        for (matrix, rows) in self.matrices.iter_mut().zip(&kept.rows) {
-            rows.iter().for_each(|row| matrix.push(row.clone()));
-        }
-        let done = kept.tasks();
-        self.losses = kept.losses;
-        Ok(done)
-    }
-
-    /// Writes a checkpoint after all tasks that were settled. Nothing else may have been handed over.
-    fn keep(&mut self, observer: &mut dyn Observer) {
-        let total = self.total();
-        let Trial { lab, matrices, losses, train, keeper, .. } = self;
-        let checkpoint = Checkpoint {
-            rows: matrices.iter().map(|matrix| matrix.rows().to_vec()).collect(),
-            losses: losses.clone(),
-            train: *train,
-            total,
-            future: lab.future.clone(),
-            contents: lab.session.contents(),
-        };
-        if let Some(Err(error)) = keeper.as_mut().map(|keeper| keeper.write(&checkpoint)) {
-            observer.checkpoint_failed(&error);
-        }
-    }
-
-    fn hand_over(&mut self, learner: &mut dyn Learner, task: usize) -> Handed {
-        let begun = Instant::now();
-        learner.learn(&mut self.lab, task);
-        let losses = self.lab.losses.clone();
-        let losses = self.lab.session.read_later(&losses);
-        let learned = (!losses.is_coming()).then(|| begun.elapsed());
-        Handed { task, begun, learned, losses, tested: learner.test(&mut self.lab, task) }
-    }
-
-    /// Waits for a task's losses and test, and says how it went.
-    fn settle(
-        &mut self,
-        handed: Handed,
-        learner: &dyn Learner,
-        method: &dyn methods::Method,
-        observer: &mut dyn Observer,
-    ) {
-        let Handed { task, begun, learned, losses, tested } = handed;
-        self.losses.iter_mut().zip(losses.wait()).for_each(|(of_run, of_task)| of_run.push(of_task));
-        self.train += learned.unwrap_or_else(|| begun.max(self.free).elapsed());
-        let found: Vec<Vec<f64>> = match tested {
-            Some(tested) => tested.rows(),
-            None => self.matrices.iter().map(|matrix| matrix.rows().last().cloned().unwrap_or_default()).collect(),
-        };
-        self.free = Instant::now();
-        for (matrix, found) in self.matrices.iter_mut().zip(found) {
-            matrix.push(learner.row(found, matrix.rows()));
-        }
-        let mean = |matrix: &AccuracyMatrix| matrix.rows()[task][..=task].iter().sum::<f64>() / (task + 1) as f64;
-        let accuracy_so_far: Vec<f64> = self.matrices.iter().map(mean).collect();
-        observer.task_finished(&Progress {
-            method: method.name(),
-            task: task + 1,
-            tasks: self.lab.settings.tasks,
-            accuracy_so_far: &accuracy_so_far,
-        });
-    }
-
-    fn read_anchors(&mut self, learner: &dyn Learner) -> Vec<Option<Anchors>> {
-        let Some(table) = learner.anchors() else { return vec![None; self.lab.runs()] };
-        let (pixels, classes, shape) = (table.shape[0], self.lab.task_classes(), self.lab.image_shape());
-        let images = |flat: Vec<f64>| flat.chunks_exact(pixels).map(<[f64]>::to_vec).collect();
-        let anchors = |flat: Vec<f64>| Anchors { classes, shape, images: images(flat) };
-        self.lab.session.read(table).into_iter().map(|flat| Some(anchors(flat))).collect()
-    }
-
-    fn finish(
-        self,
-        method: &str,
-        total: Duration,
-        anchors: Vec<Option<Anchors>>,
-        parameters: Vec<Vec<f64>>,
-    ) -> Vec<FinishedRun> {
-        let Trial { benchmark, specs, matrices, losses, train, .. } = self;
-        let record = |RunSpec { seed, settings }: &RunSpec, matrix: AccuracyMatrix, losses: &[Vec<f64>]| RunRecord {
-            benchmark: benchmark.into(),
-            method: method.into(),
-            preset: settings.preset,
-            memory_per_class: settings.memory_per_class,
-            seed: *seed,
-            accuracy: matrix.accuracy(),
-            forgetting: matrix.forgetting(),
-            matrix: matrix.rows().to_vec(),
-            train_seconds: train.as_secs_f64(),
-            total_seconds: total.as_secs_f64(),
-            diverged: diverged_at(losses).is_some(),
-            diverged_at: diverged_at(losses),
-            settings: settings.clone(),
-        };
-        let runs = specs.iter().zip(matrices).zip(losses).zip(anchors.into_iter().zip(parameters));
-        runs.map(|(((spec, matrix), losses), (anchors, parameters))| FinishedRun {
-            record: record(spec, matrix, &losses),
-            losses,
-            anchors,
-            parameters,
-        })
-        .collect()
-    }
-}
-
-/// The first loss that is not a number.
-fn diverged_at(losses: &[Vec<f64>]) -> Option<DivergedAt> {
-    losses.iter().enumerate().find_map(|(task, losses)| {
-        let step = losses.iter().position(|loss| !loss.is_finite())?;
-        Some(DivergedAt { task: task + 1, step: step + 1 })
-    })
 }

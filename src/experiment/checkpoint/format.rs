@@ -1,132 +1,16 @@
-//! Checkpoints: how far long runs have come, in a file from which they go on.
-//!
-//! No method decides anything on the host by what a device computed, so what the host holds (memories, random streams)
-//! comes about again when a method goes through its tasks without computing. The file has the rest: what the runs'
-//! buffers hold, and what was measured. It is a safetensors file, which other tools read, too.
+//! A checkpoint as a safetensors file: `accuracy` and `losses` `[runs, tasks, ...]`, `seconds` of training and in all, for an
+//! oracle the models of its first pass, and each buffer by a number and its name, `[runs, elements]`.
 
-use crate::data::ImageSet;
-use crate::data::benchmarks::{self, Benchmark};
-use crate::device::Device;
 use crate::methods::Learned;
 use crate::program::Content;
-use crate::report::write_file;
-use crate::settings::RunSpec;
 use hindsight_kernels::Kind;
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
-use serde::{Deserialize, Serialize};
 use std::fmt::Display;
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
-
-/// Where checkpoints are kept, and how often.
-#[derive(Clone, Debug)]
-pub struct Checkpoints {
-    folder: PathBuf,
-    every: Duration,
-    origin: Origin,
-}
-
-/// How runs came about.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Origin {
-    /// The command line, one entry an argument.
-    pub command: Vec<String>,
-    /// When it started: UTC, RFC 3339.
-    pub started_at: String,
-}
-
-/// A checkpoint that cannot be written, or gone on from.
-#[derive(Debug, thiserror::Error)]
-pub enum CheckpointError {
-    /// It cannot be read, is not one, or is of other runs.
-    #[error("{}: runs cannot go on from it ({reason}); remove it to begin them anew", .path.display())]
-    Unusable {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// The disk is full, read-only, or not ours to write.
-    #[error("no checkpoint was written: {0}")]
-    Unwritable(String),
-}
-
-/// The folder of checkpoints in a run folder.
-const FOLDER: &str = "checkpoints";
-
-impl Checkpoints {
-    /// Checkpoints in a run folder, written after tasks that end `every` so long after the last checkpoint, or the start.
-    pub fn new(run_folder: &Path, every: Duration, origin: Origin) -> Checkpoints {
-        Checkpoints { folder: run_folder.join(FOLDER), every, origin }
-    }
-
-    /// How the runs came about that a run folder has checkpoints of, if it has any.
-    ///
-    /// # Errors
-    /// If one cannot be read.
-    pub fn origin(run_folder: &Path) -> Result<Option<Origin>, CheckpointError> {
-        let Some(path) = files(&run_folder.join(FOLDER)).next() else { return Ok(None) };
-        let bytes = read(&path)?;
-        let origin = header(&bytes, "origin").and_then(|text| serde_json::from_str(&text).map_err(said));
-        origin.map(Some).map_err(|reason| CheckpointError::Unusable { path, reason })
-    }
-
-    /// Whether a run folder has any.
-    pub fn are_in(run_folder: &Path) -> bool {
-        files(&run_folder.join(FOLDER)).next().is_some()
-    }
-
-    /// Removes those of a run folder: its runs have come to their end, or begin anew.
-    pub fn remove(run_folder: &Path) {
-        let folder = run_folder.join(FOLDER);
-        // One that stays is harmless: it says of which runs it is.
-        files(&folder).for_each(|path| drop(fs::remove_file(path)));
-        let _ = fs::remove_dir(folder);
-    }
-
-    /// Who keeps the checkpoint of some runs.
-    pub(super) fn keeper(
-        &self,
-        benchmark: &dyn Benchmark,
-        method: &str,
-        runs: &[RunSpec],
-        data: &ImageSet,
-        device: &Device,
-    ) -> Keeper {
-        let depends = (
-            (env!("CARGO_PKG_VERSION"), device.adapter_name(), device.driver()),
-            (benchmark.name(), benchmarks::checksums(data), method, runs),
-        );
-        let path = self.folder.join(format!("{method}-seed{}.safetensors", runs[0].seed));
-        let origin = serde_json::to_string(&self.origin).expect("a command is plain text");
-        let runs = serde_json::to_string(&depends).expect("runs are plain values");
-        Keeper { path, runs, origin, every: self.every, last: Instant::now() }
-    }
-}
-
-fn files(folder: &Path) -> impl Iterator<Item = PathBuf> {
-    let paths = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
-    paths.filter(|path| path.extension().is_some_and(|extension| extension == "safetensors"))
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, CheckpointError> {
-    fs::read(path).map_err(|error| CheckpointError::Unusable { path: path.into(), reason: error.to_string() })
-}
-
-/// Keeps the checkpoint of some runs.
-pub(super) struct Keeper {
-    path: PathBuf,
-    /// All that the runs depend on.
-    runs: String,
-    origin: String,
-    every: Duration,
-    last: Instant,
-}
+use std::time::Duration;
 
 /// Runs after some of their tasks.
-pub(super) struct Checkpoint {
+pub struct Checkpoint {
     /// The accuracy matrix of each run so far.
     pub rows: Vec<Vec<Vec<f64>>>,
     /// The losses of each run's steps, task by task.
@@ -141,47 +25,12 @@ pub(super) struct Checkpoint {
     pub contents: Vec<Content>,
 }
 
-impl Keeper {
-    /// Whether a checkpoint should be written.
-    pub fn is_due(&self) -> bool {
-        self.last.elapsed() >= self.every
-    }
-
-    /// Writes a checkpoint in place of the last one.
-    pub fn write(&mut self, checkpoint: &Checkpoint) -> Result<(), CheckpointError> {
-        let about = [("runs", &self.runs), ("origin", &self.origin)];
-        let bytes = checkpoint.to_bytes(&about).map_err(CheckpointError::Unwritable)?;
-        write_file(&self.path, bytes).map_err(|error| CheckpointError::Unwritable(error.to_string()))?;
-        self.last = Instant::now();
-        Ok(())
-    }
-
-    /// The checkpoint, if there is one.
-    pub fn read(&self) -> Result<Option<Checkpoint>, CheckpointError> {
-        if !self.path.exists() {
-            return Ok(None);
-        }
-        let bytes = read(&self.path)?;
-        let checkpoint = match header(&bytes, "runs") {
-            Ok(runs) if runs == self.runs => Checkpoint::of_bytes(&bytes),
-            Ok(_) => Err("it is of other settings, data, device or version".into()),
-            Err(reason) => Err(reason),
-        };
-        checkpoint.map(Some).map_err(|reason| self.unusable(&reason))
-    }
-
-    /// That runs cannot go on from it.
-    pub fn unusable(&self, reason: &dyn Display) -> CheckpointError {
-        CheckpointError::Unusable { path: self.path.clone(), reason: reason.to_string() }
-    }
-}
-
-fn said(error: impl Display) -> String {
+pub fn said(error: impl Display) -> String {
     error.to_string()
 }
 
 /// An entry of a file's header.
-fn header(bytes: &[u8], name: &str) -> Result<String, String> {
+pub fn header(bytes: &[u8], name: &str) -> Result<String, String> {
     let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(said)?;
     let entry = metadata.metadata().as_ref().and_then(|entries| entries.get(name));
     entry.cloned().ok_or_else(|| format!("it does not say its {name}"))
@@ -214,7 +63,8 @@ impl Checkpoint {
         self.rows[0].len()
     }
 
-    fn to_bytes(&self, about: &[(&str, &String)]) -> Result<Vec<u8>, String> {
+    /// A file that says `about` itself.
+    pub fn to_bytes(&self, about: &[(&str, &String)]) -> Result<Vec<u8>, String> {
         let seconds = [self.train, self.total].map(|time| time.as_secs_f64());
         let mut tensors = vec![
             Tensor::by_task("accuracy", &self.rows),
@@ -250,7 +100,8 @@ impl Checkpoint {
         Tensor { name: format!("state/{number:04} {}", content.name), dtype, shape, bytes: content.bytes.clone() }
     }
 
-    fn of_bytes(bytes: &[u8]) -> Result<Checkpoint, String> {
+    /// What a file holds; if not, why.
+    pub fn of_bytes(bytes: &[u8]) -> Result<Checkpoint, String> {
         let file = SafeTensors::deserialize(bytes).map_err(said)?;
         let [train, total] = numbers(&file, "seconds")?[..] else { return Err("it has no two times".into()) };
         let time = |seconds| Duration::try_from_secs_f64(seconds).map_err(said);
