@@ -102,7 +102,9 @@ impl<F: Float> HostMemory<F> {
     }
 
     fn content(&mut self, id: usize) -> Vec<u8> {
-        self.parts(id).flat_map(|part| part.iter().copied()).collect()
+        let mut content = vec![];
+        self.parts(id).for_each(|part| content.extend_from_slice(part));
+        content
     }
 
     fn restore(&mut self, id: usize, mut content: &[u8]) {
@@ -256,8 +258,11 @@ impl Store {
         }
     }
 
-    /// Bytes of all runs' parts of a buffer that is not shared.
-    fn content_size(&self, id: usize) -> usize {
+    /// Bytes of all runs' parts of a buffer.
+    ///
+    /// # Panics
+    /// If the buffer is shared.
+    pub fn content_size(&self, id: usize) -> usize {
         let info = &self.infos[id];
         assert!(!info.shared, "{} is shared: it holds what was written", info.name);
         info.elements * self.width(id) * self.runs

@@ -188,7 +188,6 @@ impl<'a> Work<'a> {
                 live.say(&format!("cell {} of {}: {}", number + 1, missing.len(), cell.command()));
             }
             let started = SystemTime::now();
-            live.keep(self.checkpoints(cell, started));
             let runs = self.train(cell, device, live)?;
             self.cells.keep(cell, &runs, DeviceRecord::of(device), started)?;
             Checkpoints::remove(&self.cells.path(cell));
@@ -197,13 +196,13 @@ impl<'a> Work<'a> {
     }
 
     /// Of a cell that takes long: the same command goes on with it.
-    fn checkpoints(&self, cell: &Cell, started: SystemTime) -> Checkpoints {
-        let command = cell.command().split(' ').map(String::from).collect();
-        let origin = Origin { command, started_at: time::rfc3339(started) };
+    fn checkpoints(&self, cell: &Cell) -> Checkpoints {
+        let origin = Origin { command: cell.arguments(), started_at: time::rfc3339(SystemTime::now()) };
         Checkpoints::new(&self.cells.path(cell), self.args.often.every(), origin)
     }
 
     fn train(&self, cell: &Cell, device: &Device, live: &mut Live) -> Result<Vec<FinishedRun>, CliError> {
+        live.keep(self.checkpoints(cell));
         experiment::run(&cell.experiment(), device, live).map_err(|error| match error {
             ExperimentError::Interrupted => CliError::Paused(self.args.out.clone()),
             source => CliError::Experiment { source, finished: 0, folder: Some(self.args.out.clone()) },
@@ -227,12 +226,12 @@ impl<'a> Work<'a> {
     }
 
     fn compute_picture(&self, cell: &Cell, device: &Device, live: &mut Live) -> Result<(), CliError> {
-        live.keep(self.checkpoints(cell, SystemTime::now()));
         let runs = self.train(cell, device, live)?;
-        Checkpoints::remove(&self.cells.path(cell));
         let picture = AnchorPicture::of(cell, &runs[0]).expect("HAL has anchors");
         let path = self.picture_path().expect("the picture is wanted");
-        Ok(write_file(&path, serde_json::to_string(&picture).expect("a picture is plain numbers"))?)
+        write_file(&path, serde_json::to_string(&picture).expect("a picture is plain numbers"))?;
+        Checkpoints::remove(&self.cells.path(cell));
+        Ok(())
     }
 
     fn reproductions(&self) -> Vec<Reproduction> {

@@ -103,12 +103,11 @@ impl<'a> Trial<'a> {
         }
         let keeper = self.keeper.as_ref().expect("who read it keeps the next");
         self.lab.session.restore(&kept.contents).map_err(|other| keeper.unusable(&other))?;
-        (self.train, self.earlier) = (kept.train, kept.total);
-        for (matrix, rows) in self.matrices.iter_mut().zip(&kept.rows) {
-            rows.iter().for_each(|row| matrix.push(row.clone()));
-        }
         let done = kept.tasks();
-        self.losses = kept.losses;
+        (self.train, self.earlier, self.losses) = (kept.train, kept.total, kept.losses);
+        for (matrix, rows) in self.matrices.iter_mut().zip(kept.rows) {
+            rows.into_iter().for_each(|row| matrix.push(row));
+        }
         Ok(done)
     }
 
@@ -124,7 +123,7 @@ impl<'a> Trial<'a> {
             future: lab.future.clone(),
             contents: lab.session.contents(),
         };
-        if let Some(Err(error)) = keeper.as_mut().map(|keeper| keeper.write(&checkpoint)) {
+        if let Some(Err(error)) = keeper.as_mut().map(|keeper| keeper.write(checkpoint)) {
             observer.checkpoint_failed(&error);
         }
     }

@@ -181,8 +181,7 @@ impl Session {
     pub fn restore(&mut self, contents: &[Content]) -> Result<(), OtherBuffers> {
         let ids: Vec<usize> = self.own().collect();
         let fits = |(&id, content): (&usize, &Content)| {
-            let (info, width) = (self.store.info(id), self.store.width(id));
-            let bytes = info.elements * width * self.store.runs();
+            let (info, width, bytes) = (self.store.info(id), self.store.width(id), self.store.content_size(id));
             (&info.name, info.kind, width, bytes) == (&content.name, content.kind, content.width, content.bytes.len())
         };
         if ids.len() != contents.len() || !ids.iter().zip(contents).all(fits) {

@@ -57,6 +57,11 @@ impl Cell {
         let _ = write!(text, " --seeds {}", self.seeds.len());
         text
     }
+
+    /// That command, one entry an argument.
+    pub fn arguments(&self) -> Vec<String> {
+        self.command().split(' ').map(String::from).collect()
+    }
 }
 
 /// The folder of finished cells.
@@ -146,7 +151,7 @@ impl Cells {
         let data = benchmark.data().expect("the cell was computed from it");
         let manifest = Manifest {
             version: env!("CARGO_PKG_VERSION").into(),
-            command: cell.command().split(' ').map(String::from).collect(),
+            command: cell.arguments(),
             started_at: time::rfc3339(started),
             benchmark: cell.benchmark.clone(),
             methods: vec![cell.method.clone()],

@@ -3,12 +3,14 @@
 use crate::cli::{hindsight, interrupted_at, stderr, stdout};
 use crate::gpu::{adapter, small};
 use hindsight::device::Device;
-use hindsight::experiment::{self, Checkpoints, Experiment, ExperimentError, FinishedRun, Observer, Origin, Progress};
+use hindsight::experiment::{
+    self, Checkpoints, Experiment, ExperimentError, FinishedRun, Observer, Origin, Progress, RunRecord,
+};
 use hindsight::methods;
+use hindsight::report::Results;
 use hindsight::report::manifest::DeviceRecord;
 use hindsight::reproduce::{Cell, Cells};
 use hindsight::settings::{AnchorKind, RunSpec, Settings};
-use serde_json::Value;
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
@@ -154,14 +156,10 @@ fn a_cell_of_a_table_is_gone_on_with_by_the_same_command() {
     assert!(folder.join("results.json").exists() && !folder.join("checkpoints").exists());
 }
 
-fn runs_in(folder: &Path) -> Vec<Value> {
-    let text = fs::read_to_string(folder.join("results.json")).unwrap();
-    let results: Value = serde_json::from_str(&text).unwrap();
-    let mut runs = results["runs"].as_array().unwrap().clone();
-    for run in &mut runs {
-        let run = run.as_object_mut().unwrap();
-        ["train_seconds", "total_seconds"].iter().for_each(|time| drop(run.remove(*time)));
-    }
+/// All but how long it took.
+fn records_in(folder: &Path) -> Vec<RunRecord> {
+    let mut runs = Results::read(folder).unwrap().runs;
+    runs.iter_mut().for_each(|run| (run.train_seconds, run.total_seconds) = (0.0, 0.0));
     runs
 }
 
@@ -172,12 +170,10 @@ fn ctrl_c_leaves_what_resume_goes_on_from() {
     let [cut, whole] = ["cut", "whole"].map(|name| home.path().join(name));
     let what =
         ["run", "--device=cpu", "--method=er,hal", "--seeds=1", "--tasks=6", "--images=200", "--test-images=200"];
-    let at =
-        |folder: &Path| [&what[..], &["--checkpoint-every=0", "--out"], &[folder.to_str().unwrap()]].concat().join(" ");
-    let args = |folder: &Path| at(folder).split(' ').map(String::from).collect::<Vec<_>>();
-    let [cut_args, whole_args] = [&cut, &whole].map(|folder| args(folder));
+    let place = |folder: &Path| format!("--out={}", folder.display());
+    let [cut_place, whole_place] = [place(&cut), place(&whole)];
     let [cut_args, whole_args] =
-        [&cut_args, &whole_args].map(|args| args.iter().map(String::as_str).collect::<Vec<_>>());
+        [&cut_place, &whole_place].map(|place| [&what[..], &["--checkpoint-every=0", place]].concat());
     let (code, said) = interrupted_at("er: task 6 of 6", &cut_args);
     assert_eq!(code, Some(130), "{said}");
     assert!(said.contains(&format!("hindsight run --resume {}", cut.display())), "{said}");
@@ -187,7 +183,7 @@ fn ctrl_c_leaves_what_resume_goes_on_from() {
     assert!(resumed.status.success() && stdout(&resumed).contains("Written to"), "{}", stderr(&resumed));
     assert!(stderr(&resumed).contains("er: goes on after task 6 of 6"), "{}", stderr(&resumed));
     assert!(hindsight(&whole_args).status.success());
-    assert_eq!(runs_in(&cut), runs_in(&whole));
+    assert_eq!(records_in(&cut), records_in(&whole));
     assert!(!cut.join("checkpoints").exists() && !whole.join("checkpoints").exists());
     let nothing_left = hindsight(&["run", "--resume", cut.to_str().unwrap()]);
     assert!(stderr(&nothing_left).contains("no checkpoint"), "{}", stderr(&nothing_left));

@@ -55,6 +55,22 @@ impl Tensor {
         let shape = vec![lists.len(), lists[0].len(), lists[0].first().map_or(0, Vec::len)];
         Tensor::of(name, shape, lists.iter().flatten().flatten().copied())
     }
+
+    /// A buffer of so many runs, by a name that no other has.
+    fn state(number: usize, content: Content, runs: usize) -> Tensor {
+        let Content { name, kind, width, bytes } = content;
+        let dtype = match (kind, width) {
+            (Kind::Float, 8) => Dtype::F64,
+            (Kind::Float, _) => Dtype::F32,
+            _ => Dtype::U32,
+        };
+        Tensor {
+            name: format!("state/{number:04} {name}"),
+            dtype,
+            shape: vec![runs, bytes.len() / width / runs],
+            bytes,
+        }
+    }
 }
 
 impl Checkpoint {
@@ -64,7 +80,7 @@ impl Checkpoint {
     }
 
     /// A file that says `about` itself.
-    pub fn to_bytes(&self, about: &[(&str, &String)]) -> Result<Vec<u8>, String> {
+    pub fn into_bytes(self, about: &[(&str, &String)]) -> Result<Vec<u8>, String> {
         let seconds = [self.train, self.total].map(|time| time.as_secs_f64());
         let mut tensors = vec![
             Tensor::by_task("accuracy", &self.rows),
@@ -78,7 +94,10 @@ impl Checkpoint {
             };
             tensors.extend([of("future/theta", |l| &l.theta), of("future/statistics", |l| &l.statistics)]);
         }
-        tensors.extend(self.contents.iter().enumerate().map(|(number, content)| self.state(number, content)));
+        let runs = self.rows.len();
+        tensors.extend(
+            self.contents.into_iter().enumerate().map(|(number, content)| Tensor::state(number, content, runs)),
+        );
         let views = tensors.iter().map(|tensor| {
             let Tensor { name, dtype, shape, bytes } = tensor;
             Ok((name, TensorView::new(*dtype, shape.clone(), bytes).map_err(said)?))
@@ -86,18 +105,6 @@ impl Checkpoint {
         let views: Vec<_> = views.collect::<Result<_, String>>()?;
         let about = about.iter().map(|(name, text)| ((*name).into(), (*text).clone())).collect();
         safetensors::serialize(views, Some(about)).map_err(said)
-    }
-
-    /// A buffer, by a name that no other has.
-    fn state(&self, number: usize, content: &Content) -> Tensor {
-        let dtype = match (content.kind, content.width) {
-            (Kind::Float, 8) => Dtype::F64,
-            (Kind::Float, _) => Dtype::F32,
-            _ => Dtype::U32,
-        };
-        let runs = self.rows.len();
-        let shape = vec![runs, content.bytes.len() / content.width / runs];
-        Tensor { name: format!("state/{number:04} {}", content.name), dtype, shape, bytes: content.bytes.clone() }
     }
 
     /// What a file holds; if not, why.

@@ -132,9 +132,9 @@ impl Keeper {
     }
 
     /// Writes a checkpoint in place of the last one.
-    pub fn write(&mut self, checkpoint: &Checkpoint) -> Result<(), CheckpointError> {
+    pub fn write(&mut self, checkpoint: Checkpoint) -> Result<(), CheckpointError> {
         let about = [("runs", &self.runs), ("origin", &self.origin)];
-        let bytes = checkpoint.to_bytes(&about).map_err(CheckpointError::Unwritable)?;
+        let bytes = checkpoint.into_bytes(&about).map_err(CheckpointError::Unwritable)?;
         write_file(&self.path, bytes).map_err(|error| CheckpointError::Unwritable(error.to_string()))?;
         self.last = Instant::now();
         Ok(())
