@@ -14,6 +14,10 @@ use std::time::Instant;
 pub trait Tunable {
     /// The product.
     fn product(&self) -> MatMul;
+    /// How many of these a launch of one run computes.
+    fn products(&self) -> usize {
+        1
+    }
     /// Elements of its two operands.
     fn operands(&self) -> [usize; 2];
     /// The kernel, computed in one way whatever the adapter would choose.
@@ -110,13 +114,12 @@ pub struct Choice {
 /// Chooses a variant for a kernel, whatever was chosen before. Nothing, where there is no choice.
 pub fn choose(gpu: &Arc<Gpu>, kernel: &dyn Describe) -> Option<Choice> {
     let tunable = kernel.as_tunable()?;
-    let product = tunable.product();
-    let candidates = Variant::candidates(&product, gpu.traits());
+    let candidates = Variant::candidates(&tunable.product(), gpu.traits());
     if candidates.len() < 2 {
         return None;
     }
     let timed = time(gpu, tunable, &candidates);
-    let class = class(kernel.name(), &product);
+    let class = class(kernel.name(), tunable);
     gpu.traits().choices.make(class.clone(), timed[0].variant);
     Some(Choice { class, likeliest: candidates[0], timed })
 }
@@ -140,7 +143,7 @@ fn compile<'a>(gpu: &Arc<Gpu>, kernels: impl Iterator<Item = &'a dyn Describe>) 
 pub(crate) fn choose_for(gpu: &Arc<Gpu>, launches: &[Launch]) {
     let choices = &gpu.traits().choices;
     let is_new = |kernel: &&dyn Describe| {
-        let is_new = |tunable: &dyn Tunable| choices.of(&class(kernel.name(), &tunable.product())).is_none();
+        let is_new = |tunable: &dyn Tunable| choices.of(&class(kernel.name(), tunable)).is_none();
         kernel.as_tunable().is_some_and(is_new)
     };
     let kernels = || launches.iter().map(|launch| launch.kernel.describe());

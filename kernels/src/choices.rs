@@ -1,5 +1,6 @@
 //! Which variant computes a product on an adapter: chosen by measuring, kept in a file, or given.
 
+use crate::autotune::Tunable;
 use crate::gpu::Traits;
 use crate::matmul::{MatMul, Ones, Variant};
 use crate::matmul_shader;
@@ -71,9 +72,10 @@ pub enum ChoicesError {
 }
 
 /// Products that are computed in the same variant: of the same kernel, stored alike, and of the same sizes when these
-/// are rounded up to powers of two. How many runs there are is no part of it, since a run's bits must not depend on that.
-pub fn class(kernel: &str, product: &MatMul) -> String {
-    let MatMul { m, n, k, ta, tb, ones, bytes } = *product;
+/// are rounded up to powers of two; and as many a launch of one run, rounded alike. How many runs there are is no part of it, since a
+/// run's bits must not depend on that.
+pub fn class(kernel: &str, tunable: &dyn Tunable) -> String {
+    let MatMul { m, n, k, ta, tb, ones, bytes } = tunable.product();
     let [m, n, k] = [m, n, k].map(usize::next_power_of_two);
     let words = [
         (ta, " ta"),
@@ -83,7 +85,9 @@ pub fn class(kernel: &str, product: &MatMul) -> String {
         (bytes, " of bytes"),
     ];
     let told: String = words.into_iter().filter_map(|(is, word)| is.then_some(word)).collect();
-    format!("{kernel} {m} x {n} x {k}{told}")
+    let products = tunable.products().next_power_of_two();
+    let beside = if products > 1 { format!(" in {products}") } else { String::new() };
+    format!("{kernel} {m} x {n} x {k}{told}{beside}")
 }
 
 impl Choices {

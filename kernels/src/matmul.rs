@@ -109,9 +109,9 @@ impl Variant {
 
     /// What computes a kernel's product on the adapter, where output and operands lie there: what was measured to be the fastest, or
     /// the likeliest.
-    pub fn chosen(kernel: &str, product: &MatMul, adapter: &Traits, views: &[View]) -> Variant {
-        let made = adapter.choices.of(&class(kernel, product)).filter(|variant| variant.runs_on(adapter));
-        match made.unwrap_or_else(|| Variant::candidates(product, adapter)[0]) {
+    pub fn chosen(kernel: &str, tunable: &dyn Tunable, adapter: &Traits, views: &[View]) -> Variant {
+        let made = adapter.choices.of(&class(kernel, tunable)).filter(|variant| variant.runs_on(adapter));
+        match made.unwrap_or_else(|| Variant::candidates(&tunable.product(), adapter)[0]) {
             // It reads mirrors, which have no half precision.
             Variant::Subgroup if views.iter().any(|view| view.buffer.is_half()) => Variant::Plain,
             variant => variant,

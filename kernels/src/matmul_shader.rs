@@ -162,7 +162,7 @@ fn written(
     };
     let by_columns = patches.is_some() || transposed;
     let row = if by_columns { product.m } else { product.n };
-    if variant == Variant::Subgroup && is_by_four(&views[0], row) {
+    if variant != Variant::Plain && is_by_four(&views[0], row) {
         let way = if by_columns { "places by four" } else { "by four" };
         text = in_another_way(&text, "store", way);
         text = declared(&text, 2, "<storage, read_write> out: array<vec4<f32>>");

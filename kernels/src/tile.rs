@@ -23,14 +23,20 @@ const fn tile(name: &'static str, [rows, columns, depth]: [usize; 3], quads: [us
 }
 
 /// All of them, from those for few rows to those for large squares.
-pub const TILES: [Tile; 7] = [
+pub const TILES: [Tile; 13] = [
     tile("4x16s64", [4, 16, 256], [1, 1], 64),
     tile("16x16s16", [16, 16, 128], [1, 1], 16),
     tile("32x32s4", [32, 32, 64], [1, 1], 4),
+    tile("40x32s8", [40, 32, 64], [5, 1], 8),
+    tile("40x64s4", [40, 64, 32], [5, 1], 4),
+    tile("80x64s4", [80, 64, 32], [5, 1], 4),
     tile("32x32", [32, 32, 16], [1, 1], 1),
-    tile("64x64", [64, 64, 16], [1, 1], 1),
-    tile("32x128", [32, 128, 16], [2, 2], 1),
+    tile("20x256", [20, 256, 8], [5, 1], 1),
+    tile("40x128", [40, 128, 16], [5, 1], 1),
+    tile("80x64", [80, 64, 16], [5, 1], 1),
+    tile("64x64", [64, 64, 16], [2, 2], 1),
     tile("128x64", [128, 64, 16], [2, 2], 1),
+    tile("128x128", [128, 128, 16], [2, 2], 1),
 ];
 
 impl Tile {
@@ -39,21 +45,11 @@ impl Tile {
         TILES.into_iter().find(|tile| tile.name == name)
     }
 
-    /// Those worth a try for a product, the likeliest first: what was the fastest on the largest GPU at hand (an H100), and
-    /// its neighbours for others. By one run's sizes, since the choice must not depend on how many runs there are.
+    /// Those worth a try for a product, the likeliest first: what was the fastest on the largest GPU at hand (an H200; small
+    /// ones on an H100, too), and its neighbours for others. By one run's sizes, since the choice must not depend on how many runs there are.
     pub(crate) fn candidates(product: &MatMul) -> impl Iterator<Item = Tile> {
         let MatMul { m, n, k, .. } = *product;
-        let elements = m * n;
-        let names: &[&str] = match () {
-            () if m <= 4 => &["4x16s64", "16x16s16", "32x32s4"],
-            () if k <= 32 && elements >= 1 << 14 => &["32x32s4", "32x32", "64x64"],
-            () if elements < 1 << 15 => &["4x16s64", "16x16s16", "32x32s4"],
-            () if elements <= 1 << 16 => &["16x16s16", "32x32s4", "32x32"],
-            () if elements < 1 << 18 => &["32x32s4", "16x16s16", "32x32"],
-            () if m <= 48 => &["32x32", "32x32s4", "64x64", "32x128"],
-            () if elements < 1 << 20 => &["32x32", "64x64", "128x64"],
-            () => &["64x64", "128x64", "32x32", "32x128"],
-        };
+        let names = if n >= 1 << 12 && m <= 256 { for_many_places(m, n, k) } else { for_elements(m, m * n, k) };
         names.iter().map(|name| Tile::named(name).expect("a tile of the list"))
     }
 
@@ -69,7 +65,12 @@ impl Tile {
 
     /// Bytes of workgroup memory.
     pub fn memory(&self) -> usize {
-        16 * (self.rows + self.columns) * (self.depth / 4 + 1)
+        16 * self.depth * (self.padded(self.rows) + self.padded(self.columns))
+    }
+
+    /// Words of four in a row of a block in workgroup memory (the shader's ROW_A and ROW_B).
+    fn padded(&self, side: usize) -> usize {
+        (side / 4) | (32 / self.depth).max(1)
     }
 
     /// Rows and columns of the result that a workgroup covers.
@@ -79,6 +80,25 @@ impl Tile {
 
     /// The shader's text with this tile.
     pub(crate) fn write(&self, text: &str) -> String {
+        let mut written = String::with_capacity(4 * text.len());
+        let mut lines = text.lines();
+        while let Some(line) = lines.next() {
+            match line.split_once("// [repeat ") {
+                Some((_, letter)) => {
+                    let repeated: Vec<_> = lines.by_ref().take_while(|line| !line.contains("// [end]")).collect();
+                    let letter = letter.trim_end_matches(']');
+                    for i in 0..self.times(letter) {
+                        repeated.iter().for_each(|line| self.write_line(&number(line, letter, i), &mut written));
+                    }
+                }
+                None => self.write_line(line, &mut written),
+            }
+        }
+        written
+    }
+
+    /// A line, or the lines that it stands for.
+    fn write_line(&self, line: &str, written: &mut String) {
         let constants = [
             ("TILE_M", self.rows),
             ("TILE_N", self.columns),
@@ -87,26 +107,61 @@ impl Tile {
             ("QUADS_N", self.quads[1]),
             ("SLICES", self.slices),
         ];
-        let words = |side: usize| side * self.depth / 4 / self.threads();
-        let counts = [("H", self.quads[0]), ("G", self.quads[1]), ("I", words(self.rows)), ("J", words(self.columns))];
-        let mut written = String::with_capacity(2 * text.len());
-        for line in text.lines() {
-            let declared = constants.iter().find(|(name, _)| line.starts_with(&format!("const {name}: u32 = ")));
-            match (declared, line.split_once("; // [each ")) {
-                (Some((name, value)), _) => written.push_str(&format!("const {name}: u32 = {value}u;\n")),
-                (None, Some((line, letters))) => {
-                    let each = |lines: Vec<String>, letter: &str| {
-                        let (_, count) = counts.iter().find(|(name, _)| *name == letter).expect("a letter that counts");
-                        let numbered = |line: &String| (0..*count).map(|i| number(line, letter, i)).collect::<Vec<_>>();
-                        lines.iter().flat_map(numbered).collect()
-                    };
-                    let lines = letters.trim_end_matches(']').split(' ').fold(vec![format!("{line};")], each);
-                    lines.iter().for_each(|line| written.extend([line, "\n"]));
-                }
-                (None, None) => written.extend([line, "\n"]),
+        let declared = constants.iter().find(|(name, _)| line.starts_with(&format!("const {name}: u32 = ")));
+        let lines = match (declared, line.split_once("; // [each ")) {
+            (Some((name, value)), _) => vec![format!("const {name}: u32 = {value}u;")],
+            (None, Some((line, letters))) => {
+                let each = |lines: Vec<String>, letter: &str| {
+                    let numbered =
+                        |line: &String| (0..self.times(letter)).map(|i| number(line, letter, i)).collect::<Vec<_>>();
+                    lines.iter().flat_map(numbered).collect()
+                };
+                letters.trim_end_matches(']').split(' ').fold(vec![format!("{line};")], each)
             }
+            (None, None) => vec![line.into()],
+        };
+        lines.iter().for_each(|line| written.extend([line, "\n"]));
+    }
+
+    /// How many lines stand where the shader's text has a letter: see there.
+    fn times(&self, letter: &str) -> usize {
+        let words = |side: usize| (side * self.depth / 4).div_ceil(self.threads());
+        match letter {
+            "K" => self.depth / self.slices,
+            "H" => self.quads[0],
+            "G" => self.quads[1],
+            "I" => words(self.rows),
+            "J" => words(self.columns),
+            _ => panic!("{letter} counts nothing"),
         }
-        written
+    }
+}
+
+/// Candidates for convolutions, whose columns are places and whose rows are channels. (Those of ResNet-S are multiples of 20.)
+fn for_many_places(m: usize, n: usize, k: usize) -> &'static [&'static str] {
+    match () {
+        () if m <= 48 && n < 1 << 16 => &["32x32", "40x64s4", "64x64", "32x32s4"],
+        () if m <= 48 && k <= 64 => &["32x32", "64x64", "20x256"],
+        () if m <= 24 => &["20x256", "32x32", "64x64"],
+        () if m <= 48 => &["40x128", "64x64", "20x256", "32x32"],
+        () if n < 1 << 14 => &["40x64s4", "80x64s4", "32x32", "64x64"],
+        () => &["80x64", "128x64", "64x64", "40x128"],
+    }
+}
+
+/// Candidates for other products, by how many elements their results have.
+fn for_elements(m: usize, elements: usize, k: usize) -> &'static [&'static str] {
+    match () {
+        () if m <= 4 => &["4x16s64", "16x16s16", "32x32s4"],
+        () if k <= 32 && elements >= 1 << 14 => &["32x32", "32x32s4", "64x64"],
+        () if k > 1 << 10 && elements < 1 << 15 => &["16x16s16", "4x16s64", "40x32s8", "40x64s4", "32x32s4"],
+        () if elements < 1 << 13 => &["4x16s64", "16x16s16", "32x32s4"],
+        () if elements < 1 << 15 => &["16x16s16", "32x32s4", "4x16s64"],
+        () if elements <= 1 << 16 => &["16x16s16", "32x32s4", "40x32s8", "32x32"],
+        () if elements <= 1 << 18 => &["32x32s4", "16x16s16", "32x32", "40x64s4"],
+        () if elements < 1 << 20 => &["128x64", "32x32", "64x64"],
+        () if elements < 1 << 22 => &["64x64", "128x64", "32x32"],
+        () => &["128x128", "64x64", "128x64"],
     }
 }
 
@@ -141,24 +196,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_is_written_once_for_each_pair_of_numbers() {
-        let tile = Tile::named("128x64").unwrap();
+    fn lines_are_written_as_often_as_the_tile_says() {
+        let tile = Tile::named("40x64s4").unwrap();
         let written = tile.write("const TILE_M: u32 = 1u;\nsum_H_G = add(sum_H_G, x_H, G); // [each H G]\nHeight\n");
-        assert_eq!(
-            written,
-            "const TILE_M: u32 = 128u;\nsum_0_0 = add(sum_0_0, x_0, 0u);\nsum_0_1 = add(sum_0_1, x_0, 1u);\n\
-             sum_1_0 = add(sum_1_0, x_1, 0u);\nsum_1_1 = add(sum_1_1, x_1, 1u);\nHeight\n"
-        );
+        assert_eq!(written.lines().next(), Some("const TILE_M: u32 = 40u;"));
+        assert_eq!(written.lines().nth(5), Some("sum_4_0 = add(sum_4_0, x_4, 0u);"));
+        assert_eq!(written.lines().skip(6).collect::<Vec<_>>(), ["Height"]);
+        let repeated = tile.write("a\n// [repeat K]\nlet x_K_H = K + H; // [each H]\nlet y_K = K;\n// [end]\nb\n");
+        assert_eq!(repeated.lines().count(), 1 + 8 * 6 + 1);
+        assert_eq!(repeated.lines().nth(1 + 6 + 4), Some("let x_1_4 = 1u + 4u;"));
+        assert_eq!(repeated.lines().nth(1 + 6 + 5), Some("let y_1 = 1u;"));
     }
 
     #[test]
-    fn every_tile_is_copied_in_whole_words_and_has_room_for_its_slices() {
+    fn every_tile_is_shared_out_whole_and_has_room_for_what_slices_hand_on() {
         for tile in TILES {
-            for side in tile.covers() {
-                assert_eq!(side * tile.depth % (4 * tile.threads()), 0, "{}", tile.name);
-            }
-            assert!(tile.slices == 1 || tile.threads() * 32 <= tile.memory(), "{}", tile.name);
-            assert!(tile.slices == 1 || tile.quads == [1, 1], "{}", tile.name);
+            let [across, down] = [tile.columns / tile.quads[1], tile.rows / tile.quads[0]];
+            assert_eq!([across % 4, down % 4, tile.depth % 4, tile.depth % tile.slices], [0; 4], "{}", tile.name);
+            let words = tile.depth * tile.padded(tile.columns);
+            assert!(tile.slices == 1 || tile.threads() / 2 * 4 <= words, "{}", tile.name);
         }
     }
 }

@@ -30,6 +30,23 @@ fn products_of_like_sizes_are_of_one_class_and_of_other_storage_of_another() {
     assert_eq!(classes.len(), all.len(), "{classes:?}");
 }
 
+/// How many tiles there are is decided by the shares, too.
+#[test]
+fn gradients_of_filters_in_more_shares_are_of_another_class() {
+    let window = Window {
+        batch: 64,
+        input: [8; 2],
+        channels: 4,
+        filters: 4,
+        taps: [3; 2],
+        stride: [1; 2],
+        padding: [1; 2],
+        output: [8; 2],
+    };
+    let class = |window, shares| class("conv_filters", &Conv { window, part: ConvPart::FilterShares(shares) });
+    assert_ne!(class(window, 4), class(Window { batch: 128, ..window }, 8), "shares of 16 images each");
+}
+
 #[test]
 fn hardware_has_a_choice_for_every_product_and_can_run_each_candidate() {
     let hardware = translate::adapter_for(None, false);

@@ -3,7 +3,7 @@
 
 use crate::gpu::adapter;
 use crate::gradients::check;
-use crate::kernels::{Operand, holds_from, numbers};
+use crate::kernels::{Operand, holds_from, in_turns, numbers};
 use hindsight::autodiff::{Padding, Tape};
 use hindsight::program::Session;
 use hindsight_kernels::catalogue::InVariant;
@@ -121,17 +121,17 @@ fn long_sums_of_early_stages_are_shared_and_those_of_the_last_are_not() {
         let (input, output) = ([side; 2], [side; 2]);
         Window { batch, input, channels, filters: channels, output, ..PLAIN }.shares()
     };
-    assert_eq!([stage(32, 20, 20), stage(16, 40, 20), stage(4, 160, 20)], [2, 1, 1]);
-    assert_eq!([stage(32, 20, 256), stage(16, 40, 256), stage(8, 80, 256), stage(4, 160, 256)], [32, 8, 2, 1]);
+    assert_eq!([stage(32, 20, 20), stage(16, 40, 20), stage(4, 160, 20)], [10, 2, 1]);
+    assert_eq!([stage(32, 20, 256), stage(16, 40, 256), stage(8, 80, 256), stage(4, 160, 256)], [128, 32, 8, 2]);
 }
 
 /// One and many tiles.
 #[test]
 fn every_shader_of_a_convolution_equals_oracle() {
     let Some(Device::Gpu(gpu)) = adapter() else { return };
-    for (first, window) in WINDOWS {
-        for (part, from) in PARTS {
-            for variant in Variant::all().filter(|v| v.runs_on(gpu.traits())) {
+    for (turn, (first, window)) in WINDOWS.into_iter().enumerate() {
+        for variant in Variant::all().filter(|v| v.runs_on(gpu.traits())) {
+            for &(part, from) in in_turns(&PARTS, variant, turn) {
                 let operands = from.map(|of| Operand::Float(elements(&window, of)));
                 holds_from(first, InVariant(Conv { window, part }, variant), &operands);
                 if part == ConvPart::Filters {

@@ -2,6 +2,7 @@
 
 use crate::conv::WINDOWS;
 use crate::gpu::{adapter, lab, lab_on, small};
+use crate::kernels::in_turns;
 use crate::kernels::numbers;
 use hindsight::data::benchmarks;
 use hindsight::methods;
@@ -77,16 +78,17 @@ fn half_of(x: f64) -> f32 {
 #[test]
 fn products_of_values_in_half_precision_are_their_products() {
     let traits = adapter().map(|device| if let Device::Gpu(gpu) = device { gpu.traits().clone() } else { panic!() });
-    for (m, n, k) in [(5, 36, 20), (33, 64, 32)] {
-        for (ta, tb, ones) in
-            [(false, false, Ones::Column), (true, false, Ones::Row), (false, true, Ones::No), (true, true, Ones::No)]
-        {
-            let product = MatMul { m, n, k, ta, tb, ones, bytes: false };
-            let sizes = [m * k, (k + usize::from(ones == Ones::Column)) * n];
-            holds(product, sizes);
-            let runs_here = |variant: &Variant| traits.as_ref().is_none_or(|traits| variant.runs_on(traits));
-            let tiled = Variant::all().filter(|variant| *variant != Variant::Subgroup).filter(runs_here);
-            tiled.for_each(|variant| holds(InVariant(product, variant), sizes));
+    let forms =
+        [(false, false, Ones::Column), (true, false, Ones::Row), (false, true, Ones::No), (true, true, Ones::No)];
+    let runs_here = |variant: &Variant| traits.as_ref().is_none_or(|traits| variant.runs_on(traits));
+    for (turn, (m, n, k)) in [(5, 36, 20), (33, 64, 32)].into_iter().enumerate() {
+        let product = |(ta, tb, ones)| MatMul { m, n, k, ta, tb, ones, bytes: false };
+        let sizes = |ones| [m * k, (k + usize::from(ones == Ones::Column)) * n];
+        forms.into_iter().for_each(|form| holds(product(form), sizes(form.2)));
+        for variant in Variant::all().filter(|variant| *variant != Variant::Subgroup).filter(runs_here) {
+            for &form in in_turns(&forms, variant, turn) {
+                holds(InVariant(product(form), variant), sizes(form.2));
+            }
         }
     }
 }

@@ -4,6 +4,7 @@ use super::Entry;
 use super::attributes::{Attribute, Values, count, flag, follows, one_of, size};
 use super::in_variant::in_variant;
 use super::operands::{axes, bytes, numbers};
+use crate::autotune::Tunable;
 use crate::conv::{Conv, ConvPart, Window};
 use crate::expr::Epilogue;
 use crate::matmul::{MatMul, Ones};

@@ -172,7 +172,7 @@ fn constants_have_their_values_in_a_translation() {
             Target::Wgsl => "@compute",
             Target::Spirv => "OpEntryPoint GLCompute",
             Target::Msl => "kernel void",
-            Target::Hlsl => "[numthreads(256, 1, 1)]",
+            Target::Hlsl => "[numthreads(64, 1, 1)]",
             Target::Glsl => "#version 450",
         };
         assert!(text.contains(marks), "{}: {text}", target.name());
