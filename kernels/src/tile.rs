@@ -196,12 +196,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_are_written_as_often_as_the_tile_says() {
-        let tile = Tile::named("40x64s4").unwrap();
+    fn a_line_is_written_once_for_each_pair_of_numbers() {
+        let tile = Tile::named("128x64").unwrap();
         let written = tile.write("const TILE_M: u32 = 1u;\nsum_H_G = add(sum_H_G, x_H, G); // [each H G]\nHeight\n");
-        assert_eq!(written.lines().next(), Some("const TILE_M: u32 = 40u;"));
-        assert_eq!(written.lines().nth(5), Some("sum_4_0 = add(sum_4_0, x_4, 0u);"));
-        assert_eq!(written.lines().skip(6).collect::<Vec<_>>(), ["Height"]);
+        assert_eq!(
+            written,
+            "const TILE_M: u32 = 128u;\nsum_0_0 = add(sum_0_0, x_0, 0u);\nsum_0_1 = add(sum_0_1, x_0, 1u);\n\
+             sum_1_0 = add(sum_1_0, x_1, 0u);\nsum_1_1 = add(sum_1_1, x_1, 1u);\nHeight\n"
+        );
+    }
+
+    #[test]
+    fn lines_are_repeated_together_once_a_step() {
+        let tile = Tile::named("40x64s4").unwrap();
         let repeated = tile.write("a\n// [repeat K]\nlet x_K_H = K + H; // [each H]\nlet y_K = K;\n// [end]\nb\n");
         assert_eq!(repeated.lines().count(), 1 + 8 * 6 + 1);
         assert_eq!(repeated.lines().nth(1 + 6 + 4), Some("let x_1_4 = 1u + 4u;"));

@@ -89,13 +89,15 @@ const PLAIN: Window = Window {
 };
 
 /// Channels of every alignment, filters that hang over, strides that leave pixels out; and the element from which on
-/// operands are to lie.
-pub const WINDOWS: [(usize, Window); 5] = [
+/// operands are to lie. In the first half all can be loaded and stored four at a time: as many as there are parts, so that each
+/// tile meets each part in both halves.
+pub const WINDOWS: [(usize, Window); 2 * PARTS.len()] = [
     (8, PLAIN),
-    (3, Window { channels: 3, filters: 5, ..PLAIN }),
     (4, Window { channels: 20, filters: 12, stride: [2, 2], padding: [0, 0], output: [5, 4], ..PLAIN }),
     (8, Window { channels: 16, filters: 60, taps: [1, 1], stride: [2, 2], padding: [0, 0], output: [5, 4], ..PLAIN }),
+    (3, Window { channels: 3, filters: 5, ..PLAIN }),
     (3, Window { channels: 6, taps: [2, 5], stride: [3, 1], padding: [0, 2], output: [3, 7], ..PLAIN }),
+    (5, Window { channels: 10, filters: 9, stride: [2, 2], padding: [1, 1], output: [5, 4], ..PLAIN }),
 ];
 
 #[test]
@@ -131,7 +133,7 @@ fn every_shader_of_a_convolution_equals_oracle() {
     let Some(Device::Gpu(gpu)) = adapter() else { return };
     for (turn, (first, window)) in WINDOWS.into_iter().enumerate() {
         for variant in Variant::all().filter(|v| v.runs_on(gpu.traits())) {
-            for &(part, from) in in_turns(&PARTS, variant, turn) {
+            for &(part, from) in in_turns(&PARTS, variant, turn, 1) {
                 let operands = from.map(|of| Operand::Float(elements(&window, of)));
                 holds_from(first, InVariant(Conv { window, part }, variant), &operands);
                 if part == ConvPart::Filters {

@@ -2,8 +2,7 @@
 
 use crate::conv::WINDOWS;
 use crate::gpu::{adapter, lab, lab_on, small};
-use crate::kernels::in_turns;
-use crate::kernels::numbers;
+use crate::kernels::{in_turns, numbers};
 use hindsight::data::benchmarks;
 use hindsight::methods;
 use hindsight::program::Precision;
@@ -86,7 +85,7 @@ fn products_of_values_in_half_precision_are_their_products() {
         let sizes = |ones| [m * k, (k + usize::from(ones == Ones::Column)) * n];
         forms.into_iter().for_each(|form| holds(product(form), sizes(form.2)));
         for variant in Variant::all().filter(|variant| *variant != Variant::Subgroup).filter(runs_here) {
-            for &form in in_turns(&forms, variant, turn) {
+            for &form in in_turns(&forms, variant, turn, 2) {
                 holds(InVariant(product(form), variant), sizes(form.2));
             }
         }
