@@ -7,8 +7,9 @@
 // Two walks: FORWARD, places are those of the output, each seeing the input at place · stride − padding + tap.
 // Backward (for the input's gradient), places are those of the input, each seeing the output that it went
 // into: (place + padding − tap) / stride, where that is whole. For places a stride apart it is whole for the same
-// taps: they are a set, and a workgroup computes places of one set, by its taps alone. Of a set, columns of C are its
-// places in all images, SET_TILES tiles of them; and k counts its taps.
+// taps: they are a set, and a workgroup computes places of one set, by its taps alone. Sets are numbered by the first tap
+// that they meet, those last that meet none. Of a set, columns of C are its places in all images, SET_TILES tiles of them;
+// and k counts its taps.
 //
 // The filters' gradient sums over all places. It may be computed for shares of them, SHARE places each, one after another in
 // C: long sums that few workgroups would compute are then short ones of many, to be added up.
@@ -23,6 +24,8 @@ override CHANNELS: u32;
 // Of the images that see.
 override HIGH: u32;
 override WIDE: u32;
+// Sets in a row, of those that are computed: all, or only those that meet a tap, over zeros.
+override SETS_X: u32;
 // Places of a set in a row, and in an image; where places are the output's there is one set.
 override PLACES_X: u32;
 override PLACES: u32;
@@ -58,10 +61,10 @@ fn tile_of_set(tile: u32) -> u32 {
     }
     let all = vec2(TAPS_Y, TAPS_X);
     let stride = vec2(STRIDE_Y, STRIDE_X);
-    own_set = vec2(number / STRIDE_X, number % STRIDE_X);
-    let padded = own_set + vec2(PAD_Y, PAD_X);
-    first_tap = padded % stride;
-    first_seen = padded / stride;
+    let padding = vec2(PAD_Y, PAD_X);
+    first_tap = vec2(number / SETS_X, number % SETS_X);
+    own_set = (first_tap + stride - padding % stride) % stride;
+    first_seen = (own_set + padding) / stride;
     taps = select(vec2(0u), (all - first_tap + stride - 1u) / stride, first_tap < all);
     return tile % SET_TILES;
 }

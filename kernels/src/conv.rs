@@ -246,7 +246,14 @@ impl Conv {
             if forward { (w.input, w.channels, w.output) } else { (w.output, w.filters, w.input) };
         let shares = self.shares();
         let share = w.places() / shares;
-        Patches { forward, seen, channels, places, taps: w.taps, stride: w.stride, padding: w.padding, shares, share }
+        let (taps, stride, padding) = (w.taps, w.stride, w.padding);
+        Patches { forward, seen, channels, places, taps, stride, padding, shares, share, over_zeros: false }
+    }
+
+    /// Whether there are pixels of the input that no filter meets.
+    fn passes_pixels_over(&self) -> bool {
+        let Window { taps, stride, .. } = self.window;
+        self.part == ConvPart::Input && (0..2).any(|axis| taps[axis] < stride[axis])
     }
 
     /// The shader that computes it in one of the ways of a product.
@@ -296,6 +303,13 @@ impl Describe for Conv {
     }
     fn shader(&self, adapter: &Traits, views: &[View]) -> Shader {
         self.shader_in(Variant::chosen(self.name(), self, adapter, views), views)
+    }
+    fn shader_over_zeros(&self, adapter: &Traits, views: &[View]) -> Option<Shader> {
+        // A store costs a software adapter more than the terms of a short sum; hardware would lose more at the end of a pass.
+        let variant = (adapter.software && self.passes_pixels_over())
+            .then(|| Variant::chosen(self.name(), self, adapter, views))?;
+        let patches = Patches { over_zeros: true, ..self.patches() };
+        Some(matmul_shader::shader(&self.product(), Some(&patches), variant, views))
     }
 }
 

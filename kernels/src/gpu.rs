@@ -3,13 +3,15 @@
 //! A replay is one compute pass with every launch of every step in it. Pipelines are shared by shape:
 //! sizes and views are in a uniform buffer, a slot a launch. Bindings are reflected from the WGSL.
 
+mod cleared;
 mod timed;
 
+use self::cleared::Cleared;
 use crate::choices::{Choices, Tuning};
 use crate::device::{AdapterSummary, DeviceError};
 use crate::half;
 use crate::launch::{BufferId, Launch, Shader, View};
-use crate::mirror::{self, Mirrors, Original, Read, Words};
+use crate::mirror::{self, Mirrors, Original, Read, Stale, Words};
 use crate::store::{BufferInfo, Kind, Store};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -480,6 +482,8 @@ struct Ready {
     reads: Vec<Read>,
     /// What it writes.
     written: Option<(BufferId, Words)>,
+    /// What must hold zeros before it.
+    cleared: Option<Cleared>,
 }
 
 impl Ready {
@@ -586,7 +590,11 @@ impl GpuProgram {
             };
             let reads = mirrored.into_iter().map(read).collect();
             let written = Some((launch.output.buffer, words(&launch.output, Some(kernel.elements()))));
-            ready.push(Ready { pipeline, group, grid: [x, y, store.runs() as u32], reads, written });
+            let cleared = shader.over_zeros.then(|| {
+                let Original { buffer, runs, stride, .. } = original(launch.output.buffer);
+                Cleared::of_runs(buffer, &launch.output, kernel.elements(), runs, stride)
+            });
+            ready.push(Ready { pipeline, group, grid: [x, y, store.runs() as u32], reads, written, cleared });
         }
         gpu.queue.write_buffer(&params, 0, bytemuck::cast_slice(&slots));
         ready.push(Self::advance(gpu, [&step, &params], &moving));
@@ -609,7 +617,7 @@ impl GpuProgram {
         let descriptor =
             wgpu::BindGroupDescriptor { label: Some("advance"), layout: &pipeline.layout, entries: &entries };
         let group = gpu.device.create_bind_group(&descriptor);
-        Ready { pipeline, group, grid: [1, 1, 1], reads: vec![], written: None }
+        Ready { pipeline, group, grid: [1, 1, 1], reads: vec![], written: None, cleared: None }
     }
 
     /// Says which step is next, and where the operands that move lie then.
@@ -619,6 +627,12 @@ impl GpuProgram {
         };
         write(&self.step, 0, step as u32);
         self.moving.iter().for_each(|m| write(&self.params, m.word, m.place.at(step as u32)));
+    }
+
+    /// What a launch needs before it that no launch does, and a pass can't: copies, and zeros.
+    fn prepare(&self, launch: &Ready, stale: &mut Stale, encoder: &mut wgpu::CommandEncoder) {
+        self.mirrors.refresh(stale, &launch.reads, encoder);
+        launch.cleared.iter().for_each(|cleared| cleared.encode(encoder));
     }
 
     /// Hands all steps over; waits for none of them.
@@ -633,9 +647,9 @@ impl GpuProgram {
             let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
             let mut pass = None;
             for launch in (0..now).flat_map(|_| &self.launches) {
-                if self.mirrors.any_stale(&stale, &launch.reads) {
+                if launch.cleared.is_some() || self.mirrors.any_stale(&stale, &launch.reads) {
                     drop(pass.take());
-                    self.mirrors.refresh(&mut stale, &launch.reads, &mut encoder);
+                    self.prepare(launch, &mut stale, &mut encoder);
                 }
                 let begin = || encoder.begin_compute_pass(&Default::default()).forget_lifetime();
                 launch.encode(pass.get_or_insert_with(begin));

@@ -142,12 +142,14 @@ pub struct Shader {
     pub size: Vec<u32>,
     /// Workgroups in x and y; z counts the runs.
     pub groups: [u32; 2],
+    /// Whether it leaves alone what would be zero, so that the output must hold zeros before.
+    pub over_zeros: bool,
 }
 
 impl Shader {
     /// A shader without constants whose entry point is `main`.
     pub fn new(source: Cow<'static, str>, size: Vec<u32>, groups: [u32; 2]) -> Shader {
-        Shader { source, entry: "main", kind: "", constants: vec![], size, groups }
+        Shader { source, entry: "main", kind: "", constants: vec![], size, groups, over_zeros: false }
     }
 
     /// A shader with one thread an element, 256 a workgroup, for `elements` elements.
@@ -208,6 +210,11 @@ pub trait Describe: Debug + Send + Sync {
     fn inputs(&self) -> usize;
     /// The shader for an adapter, where the output, the kernel's own inputs and the epilogue's lie as `views` say.
     fn shader(&self, adapter: &Traits, views: &[View]) -> Shader;
+    /// The shader for an output that holds zeros already and has no epilogue, where the adapter is faster at filling a buffer
+    /// with zeros than at computing the many that there are.
+    fn shader_over_zeros(&self, _adapter: &Traits, _views: &[View]) -> Option<Shader> {
+        None
+    }
     /// Rows that the output consists of, each of which the twin can compute by itself, to the same bits: threads may share
     /// them. One, where it can't.
     fn rows(&self) -> usize {
@@ -281,7 +288,11 @@ impl Launch {
 
     /// What the kernel asks of an adapter.
     pub(crate) fn shader(&self, adapter: &Traits) -> Shader {
-        self.kernel.describe().shader(adapter, &self.views())
+        let (kernel, views) = (self.kernel.describe(), self.views());
+        let can_be_cleared =
+            self.epilogue.is_identity() && self.output.step == Stride::FIXED && !self.output.buffer.is_half();
+        let over_zeros = if can_be_cleared { kernel.shader_over_zeros(adapter, &views) } else { None };
+        over_zeros.unwrap_or_else(|| kernel.shader(adapter, &views))
     }
 
     /// Elements of input number `n`, where they are known.

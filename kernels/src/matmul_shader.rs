@@ -22,6 +22,8 @@ pub(crate) struct Patches {
     pub shares: usize,
     /// Places of each.
     pub share: usize,
+    /// Whether places that meet no tap are left alone.
+    pub over_zeros: bool,
 }
 
 impl Patches {
@@ -30,9 +32,14 @@ impl Patches {
         if self.forward { [1, 1] } else { self.stride }
     }
 
+    /// Sets that a launch computes, (y, x): as many as there are first taps for them to meet, or all.
+    fn computed_sets(&self) -> [usize; 2] {
+        [0, 1].map(|axis| self.sets()[axis].min(if self.over_zeros { self.taps[axis] } else { usize::MAX }))
+    }
+
     /// Products that a launch computes: one a set, and one a share.
     pub fn products(&self) -> usize {
-        self.sets().iter().product::<usize>() * self.shares
+        self.computed_sets().iter().product::<usize>() * self.shares
     }
 
     /// Height and width of an image's places of one set.
@@ -57,6 +64,7 @@ impl Patches {
             ("WIDE", self.places[1]),
             ("PLACES_X", places_x),
             ("PLACES", places_y * places_x),
+            ("SETS_X", self.computed_sets()[1]),
             ("SET_TILES", set_tiles),
             ("SHARE", self.share),
             ("TAPS_Y", self.taps[0]),
@@ -114,7 +122,8 @@ pub(crate) fn shader(product: &MatMul, patches: Option<&Patches>, variant: Varia
     let size = vec![product.m as u32, product.n as u32, product.k as u32, 0];
     let kind = if let Variant::Tiled(tile) = variant { tile.name } else { "" };
     let text = written(text, product, patches, variant, views, transposed);
-    Shader { source: text.into(), entry, kind, constants, size, groups }
+    let over_zeros = patches.is_some_and(|patches| patches.over_zeros);
+    Shader { source: text.into(), entry, kind, constants, size, groups, over_zeros }
 }
 
 /// The text with the left operand where the right one is bound, and the other way round.

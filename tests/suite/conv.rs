@@ -3,12 +3,13 @@
 
 use crate::gpu::adapter;
 use crate::gradients::check;
-use crate::kernels::{Operand, holds_from, in_turns, numbers};
+use crate::kernels::{Operand, RUNS, holds_from, in_turns, numbers};
 use hindsight::autodiff::{Padding, Tape};
 use hindsight::program::Session;
 use hindsight_kernels::catalogue::InVariant;
 use hindsight_kernels::*;
 use proptest::prelude::*;
+use std::sync::Arc;
 
 /// The definition: every tap of every filter at every place, with what is at each end of it.
 fn meet(w: &Window, mut visit: impl FnMut(usize, usize, usize)) {
@@ -143,6 +144,55 @@ fn every_shader_of_a_convolution_equals_oracle() {
             }
         }
     }
+}
+
+/// Strides that leave pixels out, and filters that hang over. On software Vulkan such pixels are not computed.
+#[test]
+fn pixels_that_no_filter_meets_get_zeros_and_what_lies_beside_nothing() {
+    let sparse = Window { stride: [3, 2], taps: [2, 1], padding: [1, 1], output: [3, 4], ..PLAIN };
+    for window in [WINDOWS[2].1, WINDOWS[4].1, sparse, Window { stride: [2, 4], output: [5, 2], ..sparse }] {
+        for guard in [0, 4] {
+            let of = |device: &Device, clock| input_gradient_over_sevens(device, window, guard, clock);
+            let wanted = of(&Device::Oracle, None);
+            assert!(wanted[0].contains(&0.0) && wanted.iter().all(|run| run[..guard] == run[run.len() - guard..]));
+            let Some(adapter) = adapter() else { return };
+            for clock in std::iter::once(None).chain(adapter.clocks().into_iter().map(Some)) {
+                let found = of(&adapter, clock);
+                let close = |(a, b): (&f64, &f64)| (a - b).abs() < 1e-5;
+                assert!(wanted.iter().flatten().zip(found.iter().flatten()).all(close), "{window:?} {guard} {clock:?}");
+            }
+        }
+    }
+}
+
+/// The gradient of the input of three runs, between so many guards in a buffer that held sevens.
+fn input_gradient_over_sevens(device: &Device, window: Window, guard: usize, clock: Option<Clock>) -> Vec<Vec<f64>> {
+    let mut store = Store::new(device, RUNS);
+    let mut buffer = |name: &str, elements: usize, number: &dyn Fn(usize) -> Vec<f64>| {
+        let (kind, shared) = (Kind::Float, false);
+        let id = store.allocate(BufferInfo { name: name.into(), kind, elements, shared });
+        (0..RUNS).for_each(|run| store.write(id, run, 0, &number(run)));
+        View::whole(BufferId::Stored(id))
+    };
+    let [filters, slopes, pixels] = [window.filter_elements(), window.output_elements(), window.input_elements()];
+    let inputs = vec![
+        buffer("filters", filters, &|run| numbers(filters, run)),
+        buffer("slopes", slopes, &|run| numbers(slopes, RUNS + run)),
+    ];
+    let out = buffer("out", pixels + 2 * guard, &|_| vec![7.0; pixels + 2 * guard]);
+    let launch = Launch {
+        kernel: Arc::new(Conv { window, part: ConvPart::Input }),
+        epilogue: Epilogue::default(),
+        inputs,
+        output: View { offset: guard, ..out },
+    };
+    let executable = Executable::new(device, &store, vec![launch], vec![]);
+    match clock {
+        None => executable.run(&mut store, 0..2, Order::Sequential),
+        Some(clock) => drop(executable.run_timed(&mut store, 0..2, Order::Sequential, Stopwatch::start(clock))),
+    }
+    let BufferId::Stored(out) = out.buffer else { unreachable!("it was allocated in the store") };
+    store.read(out)
 }
 
 /// The whole trilinear form: filters and input both of the variable.

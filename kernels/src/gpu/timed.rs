@@ -41,13 +41,15 @@ impl GpuProgram {
             steps.flat_map(|step| (0..self.launches.len()).map(move |launch| (step, launch))).collect();
         let passes = slots.chunks(LAUNCHES_A_PASS);
         match stopwatch.clock {
-            // Mirrors are copied between passes.
-            Clock::InsidePass if self.mirrors.is_empty() => {
-                passes.map(|slots| self.one_pass(slots, stopwatch)).collect()
-            }
+            Clock::InsidePass if !self.prepares() => passes.map(|slots| self.one_pass(slots, stopwatch)).collect(),
             Clock::InsidePass | Clock::PassBounds => passes.map(|slots| self.pass_each(slots, stopwatch)).collect(),
             Clock::Waits | Clock::Thread => passes.map(|slots| self.wait_each(slots, stopwatch)).collect(),
         }
+    }
+
+    /// Whether something is copied or cleared between launches, which ends a pass.
+    fn prepares(&self) -> bool {
+        !self.mirrors.is_empty() || self.launches.iter().any(|launch| launch.cleared.is_some())
     }
 
     fn one_pass(&self, slots: &[Slot], stopwatch: Stopwatch) -> Pass {
@@ -72,7 +74,7 @@ impl GpuProgram {
             let mut stale = self.mirrors.all_stale();
             for (n, &(_, launch)) in slots.iter().enumerate() {
                 let launch = &self.launches[launch];
-                self.mirrors.refresh(&mut stale, &launch.reads, encoder);
+                self.prepare(launch, &mut stale, encoder);
                 launch.encode(&mut encoder.begin_compute_pass(&timestamps.around_pass(2 * n as u32)));
                 launch.written.iter().for_each(|(id, words)| self.mirrors.written(&mut stale, *id, words));
             }
@@ -85,7 +87,7 @@ impl GpuProgram {
         let mut stale = self.mirrors.all_stale();
         let span = |&(step, launch): &Slot| {
             let start_ns = self.submit(1, stopwatch, |encoder| {
-                self.mirrors.refresh(&mut stale, &self.launches[launch].reads, encoder);
+                self.prepare(&self.launches[launch], &mut stale, encoder);
                 self.launches[launch].encode(&mut encoder.begin_compute_pass(&Default::default()));
             });
             self.launches[launch].written.iter().for_each(|(id, words)| self.mirrors.written(&mut stale, *id, words));
