@@ -65,6 +65,7 @@ fn launch(device: &Device, values: &[f64]) -> (Vec<f64>, f64) {
         epilogue: Epilogue::default(),
         inputs: vec![View::whole(BufferId::Stored(x))],
         output: View::whole(BufferId::Stored(out)),
+        abreast: 1,
     };
     let executable = Executable::new(device, &store, vec![launch], vec![]);
     executable.run(&mut store, 0..1, Order::Sequential); // compiles

@@ -6,8 +6,8 @@
 struct View {
     offset: u32,
     run_stride: u32,   // 0: the same for all runs
-    pad0: u32,
-    pad1: u32,
+    apart: u32,        // from one to the next of those that are computed abreast; 0: the same for all
+    pad: u32,
 }
 
 struct Params {
@@ -18,9 +18,12 @@ struct Params {
 
 @group(0) @binding(1) var<uniform> params: Params;
 
+// How many launches in one: each run is that many to a kernel.
+override ABREAST: u32 = 1u;
+
 fn base(view: u32, run: u32) -> u32 {
     let v = params.views[view];
-    return v.offset + run * v.run_stride;
+    return v.offset + run / ABREAST * v.run_stride + run % ABREAST * v.apart;
 }
 
 // Where a mirror (see kernels/src/mirror.rs) keeps number `i` of its buffer, one a texel, or four.

@@ -96,6 +96,7 @@ fn launches(kernel: &dyn Tunable, variants: &[Variant], store: &mut Store) -> Ve
         epilogue: Default::default(),
         inputs: inputs.clone(),
         output,
+        abreast: 1,
     };
     variants.iter().map(launch).collect()
 }

@@ -148,20 +148,17 @@ impl<F: TwinCall> CpuProgram<F> {
     ) {
         let (number, step) = at;
         for (n, launch) in self.launches.iter().enumerate() {
-            let start = start(&launch.output, step);
             // Taking the output out of its place leaves the inputs free to be borrowed.
             match launch.output.buffer {
                 BufferId::Stored(id) => {
                     let mut buffer = std::mem::take(&mut run[id]);
                     let HostBuffer::Float(out) = &mut buffer else { panic!("an output must be floats, one row a run") };
-                    let out = &mut out[start..];
-                    watch.time(number, step, n, || self.launch(launch, shared, run, arena, step, out));
+                    watch.time(number, step, n, || self.abreast(launch, shared, run, arena, step, out));
                     run[id] = buffer;
                 }
                 BufferId::Temporary(id) | BufferId::Half(id) => {
                     let mut out = std::mem::take(&mut arena.temporaries[id]);
-                    let at = &mut out[start..];
-                    watch.time(number, step, n, || self.launch(launch, shared, run, arena, step, at));
+                    watch.time(number, step, n, || self.abreast(launch, shared, run, arena, step, &mut out));
                     arena.temporaries[id] = out;
                 }
             }
@@ -179,17 +176,17 @@ impl<F: TwinCall> CpuProgram<F> {
         let (number, step) = at;
         let mut deferred = Vec::new();
         for (n, launch) in self.launches.iter().enumerate() {
-            let start = start(&launch.output, step);
             match launch.output.buffer {
-                BufferId::Stored(id) => {
-                    let mut out = vec![F::ZERO; launch.kernel.describe().elements()];
-                    watch.time(number, step, n, || self.launch(launch, shared, run, arena, step, &mut out));
-                    deferred.push((id, start, out));
-                }
+                BufferId::Stored(id) => watch.time(number, step, n, || {
+                    for which in 0..launch.abreast {
+                        let mut out = vec![F::ZERO; launch.kernel.describe().elements()];
+                        self.launch(launch, shared, run, arena, (step, which), &mut out);
+                        deferred.push((id, start(&launch.output, step, which), out));
+                    }
+                }),
                 BufferId::Temporary(id) | BufferId::Half(id) => {
                     let mut out = std::mem::take(&mut arena.temporaries[id]);
-                    let at = &mut out[start..];
-                    watch.time(number, step, n, || self.launch(launch, shared, run, arena, step, at));
+                    watch.time(number, step, n, || self.abreast(launch, shared, run, arena, step, &mut out));
                     arena.temporaries[id] = out;
                 }
             }
@@ -197,7 +194,8 @@ impl<F: TwinCall> CpuProgram<F> {
         deferred
     }
 
-    fn launch(
+    /// All that a launch stands for, into the buffer of its output.
+    fn abreast(
         &self,
         launch: &Launch,
         shared: &[HostBuffer<F>],
@@ -206,17 +204,34 @@ impl<F: TwinCall> CpuProgram<F> {
         step: usize,
         out: &mut [F],
     ) {
+        for which in 0..launch.abreast {
+            let start = start(&launch.output, step, which);
+            self.launch(launch, shared, run, arena, (step, which), &mut out[start..]);
+        }
+    }
+
+    /// One of those that a launch stands for (`at`: the step, and which of them).
+    fn launch(
+        &self,
+        launch: &Launch,
+        shared: &[HostBuffer<F>],
+        run: &[HostBuffer<F>],
+        arena: &mut Arena<F>,
+        at: (usize, usize),
+        out: &mut [F],
+    ) {
         let kernel = launch.kernel.describe();
         let (elements, rows) = (kernel.elements(), kernel.rows());
         let out = &mut out[..elements];
-        let inputs: Vec<Input<'_, F>> =
-            launch
-                .inputs
-                .iter()
-                .map(|view| {
-                    if *view == launch.output { Input::Out } else { input(view, shared, run, &arena.temporaries, step) }
-                })
-                .collect();
+        let inputs: Vec<Input<'_, F>> = launch
+            .inputs
+            .iter()
+            .map(
+                |view| {
+                    if *view == launch.output { Input::Out } else { input(view, shared, run, &arena.temporaries, at) }
+                },
+            )
+            .collect();
         let at_a_time = rows.div_ceil(pieces(launch, arena.threads));
         if at_a_time == rows {
             return compute(launch, 0..rows, out, &inputs, &mut arena.scratch);
@@ -287,8 +302,9 @@ fn compute_piece<F: TwinCall>(
     }
 }
 
-fn start(view: &View, step: usize) -> usize {
-    view.offset + view.step.at(step)
+/// Where an operand begins at a step, of one of those that a launch stands for.
+fn start(view: &View, step: usize, which: usize) -> usize {
+    view.offset + view.step.at(step) + which * view.apart
 }
 
 fn input<'a, F: Float>(
@@ -296,9 +312,9 @@ fn input<'a, F: Float>(
     shared: &'a [HostBuffer<F>],
     run: &'a [HostBuffer<F>],
     temporaries: &'a [Vec<F>],
-    step: usize,
+    (step, which): (usize, usize),
 ) -> Input<'a, F> {
-    let start = start(view, step);
+    let start = start(view, step, which);
     let id = match view.buffer {
         BufferId::Temporary(id) | BufferId::Half(id) => return Input::Float(&temporaries[id][start..]),
         BufferId::Stored(id) => id,

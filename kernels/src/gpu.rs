@@ -547,7 +547,7 @@ impl GpuProgram {
             for (v, (view, words)) in views.iter().zip(slot[FIRST_VIEW..].chunks_exact_mut(VIEW)).enumerate() {
                 let (_, stride, kind) = place(view.buffer);
                 let place = Place::new(view, stride, kind);
-                words[..2].copy_from_slice(&[place.offset, place.run_stride]);
+                words[..3].copy_from_slice(&[place.offset, place.run_stride, place.apart]);
                 let word = u32::try_from(n * SLOT + FIRST_VIEW + v * VIEW).expect("a program has few launches");
                 moving.extend(place.step_stride.gt(&0).then_some(Moving { word, place }));
             }
@@ -560,6 +560,7 @@ impl GpuProgram {
                 pipeline.mirrored().map(|(b, format)| (b, mirrors.of(gpu, original(operand(b)), format))).collect();
             let textures: Vec<_> = mirrored.iter().map(|&(_, mirror)| mirrors.view(mirror)).collect();
             let words = |view: &View, elements: Option<usize>| {
+                let elements = elements.map(|elements| elements + (launch.abreast - 1) * view.apart);
                 words_of(view, elements, place(view.buffer).2).unwrap_or(0..original(view.buffer).stride)
             };
             let resource = |binding: u32| match binding {
@@ -594,7 +595,8 @@ impl GpuProgram {
                 let Original { buffer, runs, stride, .. } = original(launch.output.buffer);
                 Cleared::of_runs(buffer, &launch.output, kernel.elements(), runs, stride)
             });
-            ready.push(Ready { pipeline, group, grid: [x, y, store.runs() as u32], reads, written, cleared });
+            let grid = [x, y, (store.runs() * launch.abreast) as u32];
+            ready.push(Ready { pipeline, group, grid, reads, written, cleared });
         }
         gpu.queue.write_buffer(&params, 0, bytemuck::cast_slice(&slots));
         ready.push(Self::advance(gpu, [&step, &params], &moving));
@@ -675,6 +677,7 @@ fn words_of(view: &View, elements: Option<usize>, kind: Kind) -> Option<Words> {
 struct Place {
     offset: u32,
     run_stride: u32,
+    apart: u32,
     step_stride: u32,
     every: u32,
     period: u32,
@@ -683,12 +686,13 @@ struct Place {
 impl Place {
     fn new(view: &View, run_stride: usize, kind: Kind) -> Place {
         let scale = if kind == Kind::Bytes { 4 } else { 1 };
-        let whole = view.offset.is_multiple_of(scale) && view.step.stride.is_multiple_of(scale);
+        let whole = [view.offset, view.step.stride, view.apart].iter().all(|bytes| bytes.is_multiple_of(scale));
         assert!(whole, "images must begin at a word");
-        let words = [view.offset / scale, run_stride, view.step.stride / scale, view.step.every, view.step.period];
-        let [offset, run_stride, step_stride, every, period] =
+        let [offset, stride, apart] = [view.offset, view.step.stride, view.apart].map(|elements| elements / scale);
+        let words = [offset, run_stride, apart, stride, view.step.every, view.step.period];
+        let [offset, run_stride, apart, step_stride, every, period] =
             words.map(|w| u32::try_from(w).expect("a buffer has fewer than 2^32 elements"));
-        Place { offset, run_stride, step_stride, every, period }
+        Place { offset, run_stride, apart, step_stride, every, period }
     }
 }
 

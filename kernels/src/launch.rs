@@ -64,18 +64,26 @@ pub struct View {
     pub offset: usize,
     /// Movement with the step.
     pub step: Stride,
+    /// Elements from here to where the operand of the next of several launches abreast begins ([`Launch::abreast`]); 0: it
+    /// is the same for all.
+    pub apart: usize,
 }
 
 impl View {
     /// The view from the start of a buffer, the same at every step.
     pub fn whole(buffer: BufferId) -> View {
-        View { buffer, offset: 0, step: Stride::FIXED }
+        View { buffer, offset: 0, step: Stride::FIXED, apart: 0 }
+    }
+
+    /// The number of the temporary in which it lies, if it lies in one.
+    pub fn temporary(&self) -> Option<usize> {
+        if let BufferId::Temporary(id) = self.buffer { Some(id) } else { None }
     }
 
     /// Whether it begins at a multiple of four elements, in every run and at every step. (Runs lie a multiple of 64
     /// elements apart.)
     pub(crate) fn is_by_four(&self) -> bool {
-        self.offset.is_multiple_of(4) && self.step.stride.is_multiple_of(4)
+        [self.offset, self.step.stride, self.apart].iter().all(|elements| elements.is_multiple_of(4))
     }
 }
 
@@ -278,6 +286,8 @@ pub struct Launch {
     pub inputs: Vec<View>,
     /// Where the result goes.
     pub output: View,
+    /// How many launches it stands for, which do the same to operands that lie apart.
+    pub abreast: usize,
 }
 
 impl Launch {
@@ -289,10 +299,12 @@ impl Launch {
     /// What the kernel asks of an adapter.
     pub(crate) fn shader(&self, adapter: &Traits) -> Shader {
         let (kernel, views) = (self.kernel.describe(), self.views());
-        let can_be_cleared =
-            self.epilogue.is_identity() && self.output.step == Stride::FIXED && !self.output.buffer.is_half();
+        let can_be_cleared = self.epilogue.is_identity() && self.abreast == 1 && self.output.step == Stride::FIXED;
+        let can_be_cleared = can_be_cleared && !self.output.buffer.is_half();
         let over_zeros = if can_be_cleared { kernel.shader_over_zeros(adapter, &views) } else { None };
-        over_zeros.unwrap_or_else(|| kernel.shader(adapter, &views))
+        let mut shader = over_zeros.unwrap_or_else(|| kernel.shader(adapter, &views));
+        shader.constants.extend((self.abreast > 1).then_some(("ABREAST", self.abreast as f64)));
+        shader
     }
 
     /// Elements of input number `n`, where they are known.
@@ -339,10 +351,10 @@ impl Launch {
         let kernel = self.kernel.describe();
         let elements = kernel.elements() as f64;
         let cost = kernel.cost();
-        Cost {
-            flops: cost.flops + elements * self.epilogue.operations() as f64,
-            bytes: cost.bytes + 4.0 * elements * self.epilogue.extras.len() as f64 - self.saved_bytes(),
-        }
+        let flops = cost.flops + elements * self.epilogue.operations() as f64;
+        let bytes = cost.bytes + 4.0 * elements * self.epilogue.extras.len() as f64 - self.saved_bytes();
+        let abreast = self.abreast as f64;
+        Cost { flops: abreast * flops, bytes: abreast * bytes }
     }
 
     /// Bytes that are not read and written, since results, and operands of products and epilogues, are kept in half precision.

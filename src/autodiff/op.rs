@@ -5,8 +5,13 @@ use hindsight_kernels::{Binary, Conv, Ones, Stride, Unary};
 /// What a node computes from its inputs. Shapes are of one run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Op {
-    /// A stored buffer, whole.
-    Load(usize),
+    /// A stored buffer, or what is in it from an element on.
+    Load {
+        /// Its number.
+        buffer: usize,
+        /// First element.
+        from: usize,
+    },
     /// The row of a stored buffer that this step sees.
     Row(usize, Stride),
     /// A number everywhere; its bits.
@@ -95,7 +100,7 @@ impl Op {
 
     /// The same elements as the input's, at another place or under another shape: costs no launch.
     pub fn is_view(&self) -> bool {
-        matches!(self, Op::Load(_) | Op::Row(..) | Op::Reshape | Op::Detach | Op::Slice { .. })
+        matches!(self, Op::Load { .. } | Op::Row(..) | Op::Reshape | Op::Detach | Op::Slice { .. })
     }
 
     /// Computed element by element: can be fused.

@@ -8,7 +8,7 @@ use hindsight_kernels::{Binary, Conv, ConvPart, Ones, Unary};
 /// gradient. The whole is `None` where the operation has no rule.
 pub(super) fn rule<'t>(op: Op, x: &[Var<'t>], y: Var<'t>, dy: Var<'t>) -> Option<Vec<Option<Var<'t>>>> {
     let cotangents = match op {
-        Op::Load(_) | Op::Row(..) | Op::Constant(_) | Op::OneHot | Op::GatherPixels | Op::Normal => {
+        Op::Load { .. } | Op::Row(..) | Op::Constant(_) | Op::OneHot | Op::GatherPixels | Op::Normal => {
             vec![None; x.len()]
         }
         Op::Detach | Op::Unary(Unary::Step) | Op::Largest { .. } => vec![None],

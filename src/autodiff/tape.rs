@@ -35,6 +35,8 @@ impl Node {
 pub struct Stored {
     /// Its number in the store.
     pub id: usize,
+    /// Element of the buffer with which it begins.
+    pub offset: usize,
     /// Shape of a row.
     pub shape: Vec<usize>,
     /// Rows; 1 for a plain value.
@@ -132,7 +134,7 @@ impl Tape {
         if stored.rows > 1 {
             shape.insert(0, stored.rows);
         }
-        self.record(Op::Load(stored.id), &[], shape, stored.values)
+        self.record(Op::Load { buffer: stored.id, from: stored.offset }, &[], shape, stored.values)
     }
 
     /// The row that a step sees: row `step % rows`.

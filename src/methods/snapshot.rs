@@ -13,12 +13,20 @@ pub(super) struct Snapshot {
 impl Snapshot {
     /// Room for one, of every run.
     pub fn new(lab: &mut Lab, name: &str) -> Snapshot {
+        let [snapshot] = Snapshot::abreast(lab, name);
+        snapshot
+    }
+
+    /// Room for several that lie side by side: what does the same with each of them is one launch.
+    pub fn abreast<const N: usize>(lab: &mut Lab, name: &str) -> [Snapshot; N] {
         let (parameters, averages) = (lab.model.parameters(), lab.model.statistics());
-        let mut state = |what: &str, length: usize| lab.session.state(&format!("{what} {name}"), &[length]);
-        Snapshot {
-            theta: state("theta", parameters),
-            statistics: (averages > 0).then(|| state("running averages of theta", averages)),
-        }
+        let mut states = |what: &str, length: usize| lab.session.states_abreast(&format!("{what} {name}"), &[length]);
+        let thetas: [Stored; N] = states("theta", parameters);
+        let statistics: Option<[Stored; N]> = (averages > 0).then(|| states("running averages of theta", averages));
+        std::array::from_fn(|n| Snapshot {
+            theta: thetas[n].clone(),
+            statistics: statistics.as_ref().map(|statistics| statistics[n].clone()),
+        })
     }
 
     /// Records that it takes what the trained model is.

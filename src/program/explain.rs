@@ -51,7 +51,11 @@ impl ExplainedLaunch {
         ExplainedLaunch {
             kernel: kernel.name().into(),
             variant: device.variant(launch),
-            shape: kernel.shape(),
+            shape: if launch.abreast > 1 {
+                format!("{} of {}", launch.abreast, kernel.shape())
+            } else {
+                kernel.shape()
+            },
             epilogue: formula(&launch.epilogue),
             of: Some(of.clone()),
             cost: launch.cost(),

@@ -3,6 +3,7 @@
 //! `fuse` decides which nodes get a launch and which are computed on the way; `plan` decides where
 //! every value lies. A [`Session`] holds the buffers of a set of runs and replays programs over them.
 
+mod abreast;
 mod chains;
 mod explain;
 mod footprint;

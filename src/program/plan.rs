@@ -1,13 +1,14 @@
 //! Where every value lies: views, pieces of a whole, states written in place, and temporaries that are
 //! used again as soon as nobody needs them.
 
+use super::abreast::{Launches, join};
 use super::explain::Attribution;
 use super::fuse::{Chain, chains};
 use super::kernels::kernel;
 use super::precision::{Precision, WORTH_HALVING, is_activation};
 use super::split::{Split, split};
 use crate::autodiff::{Node, Op, Site, Tape};
-use hindsight_kernels::{Access, BufferId, Epilogue, Instruction, Launch, Map, Stride, View};
+use hindsight_kernels::{Access, BufferId, Epilogue, Instruction, Launch, Map, View};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -136,7 +137,7 @@ impl Planner<'_> {
         // Inner wholes first: their nodes have smaller numbers.
         copies.sort_unstable();
         for (whole, offset, part) in copies {
-            let to = View { buffer: BufferId::Temporary(whole), offset, step: Stride::FIXED };
+            let to = View { offset, ..View::whole(BufferId::Temporary(whole)) };
             // As soon as all of the part is there.
             let source = self.holder(part).0;
             let writes = |j: &Job| match j.to {
@@ -237,8 +238,8 @@ impl Planner<'_> {
     fn stored_view(&self, id: usize) -> Option<View> {
         let (holder, offset) = self.holder(id);
         match self.nodes[holder].op {
-            Op::Load(buffer) => Some(View { buffer: BufferId::Stored(buffer), offset, step: Stride::FIXED }),
-            Op::Row(buffer, step) => Some(View { buffer: BufferId::Stored(buffer), offset, step }),
+            Op::Load { buffer, from } => Some(View { offset: from + offset, ..View::whole(BufferId::Stored(buffer)) }),
+            Op::Row(buffer, step) => Some(View { offset, step, ..View::whole(BufferId::Stored(buffer)) }),
             _ => None,
         }
     }
@@ -249,17 +250,22 @@ impl Planner<'_> {
         match (self.stored_view(id), self.assigned.get(&holder)) {
             (Some(view), _) => view,
             (None, Some(view)) => View { offset: view.offset + offset, ..*view },
-            (None, None) => View { buffer: BufferId::Temporary(holder), offset, step: Stride::FIXED },
+            (None, None) => View { offset, ..View::whole(BufferId::Temporary(holder)) },
         }
     }
 
     fn finish(self, precision: Precision) -> Plan {
-        let mut launches: Vec<Launch> = self.jobs.iter().map(|job| self.launch(job)).collect();
+        let launches: Vec<Launch> = self.jobs.iter().map(|job| self.launch(job)).collect();
         let attributions = self.jobs.iter().map(|job| self.attribution(&job.chain)).collect();
         let halves = if precision == Precision::HalfStorage { self.halves(&launches) } else { BTreeSet::new() };
+        let holders =
+            launches.iter().flat_map(|l| l.inputs.iter().chain([&l.output])).filter_map(|view| view.temporary());
         let temporary =
             |holder: usize| Temporary { elements: self.nodes[holder].elements(), half: halves.contains(&holder) };
-        let temporaries = reuse(&mut launches, temporary);
+        let temporaries = holders.map(|holder| (holder, temporary(holder))).collect();
+        let Launches { mut launches, attributions, temporaries } =
+            join(Launches { launches, attributions, temporaries });
+        let temporaries = reuse(&mut launches, &temporaries);
         Plan { launches, attributions, temporaries }
     }
 
@@ -318,12 +324,12 @@ impl Planner<'_> {
         };
         let inputs = self.operands(chain).into_iter().map(|id| self.view(id)).collect();
         let output = job.to.unwrap_or_else(|| self.view(chain.node));
-        Launch { kernel, epilogue: chain.epilogue.clone(), inputs, output }
+        Launch { kernel, epilogue: chain.epilogue.clone(), inputs, output, abreast: 1 }
     }
 }
 
 /// Renumbers temporaries so that those whose lives do not overlap share a buffer; returns the buffers.
-fn reuse(launches: &mut [Launch], temporary: impl Fn(usize) -> Temporary) -> Vec<Temporary> {
+fn reuse(launches: &mut [Launch], temporaries: &BTreeMap<usize, Temporary>) -> Vec<Temporary> {
     let mut lives: BTreeMap<usize, (usize, usize)> = BTreeMap::new();
     for (at, launch) in launches.iter().enumerate() {
         for view in launch.inputs.iter().chain([&launch.output]) {
@@ -333,12 +339,13 @@ fn reuse(launches: &mut [Launch], temporary: impl Fn(usize) -> Temporary) -> Vec
         }
     }
     // The largest first: each buffer is as large as its first value, and smaller ones find room in time.
-    let mut order: Vec<_> = lives.into_iter().map(|(id, life)| (Reverse(temporary(id).elements), life, id)).collect();
+    let mut order: Vec<_> =
+        lives.into_iter().map(|(id, life)| (Reverse(temporaries[&id].elements), life, id)).collect();
     order.sort_unstable();
     let mut buffers: Vec<(Temporary, Vec<(usize, usize)>)> = Vec::new(); // and when it is taken
     let mut place = BTreeMap::new();
     for (_, life, id) in order {
-        let own = temporary(id);
+        let own = temporaries[&id];
         let apart = |taken: &(usize, usize)| taken.1 < life.0 || life.1 < taken.0;
         let free = |(buffer, taken): &(Temporary, Vec<_>)| buffer.half == own.half && taken.iter().all(apart);
         let slot = buffers.iter().position(free).unwrap_or_else(|| {

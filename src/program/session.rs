@@ -1,5 +1,6 @@
 //! The buffers of a set of runs on a device, and programs replayed over them.
 
+use super::abreast::aligned;
 use super::footprint::{Footprint, Held, Ledger};
 use super::plan::plan;
 use super::precision::Precision;
@@ -100,12 +101,20 @@ impl Session {
         let elements = rows * shape.iter().product::<usize>();
         self.ledger.store(name, elements, values, shared);
         let id = self.store.allocate(BufferInfo { name: name.into(), kind: values, elements, shared });
-        Stored { id, shape: shape.to_vec(), rows, values }
+        Stored { id, offset: 0, shape: shape.to_vec(), rows, values }
     }
 
     /// Numbers, zero at first.
     pub fn state(&mut self, name: &str, shape: &[usize]) -> Stored {
         self.stored(name, 1, shape, Kind::Float, false)
+    }
+
+    /// Several of the same shape in one buffer, zero at first: what does the same with each of them is one launch.
+    pub fn states_abreast<const N: usize>(&mut self, name: &str, shape: &[usize]) -> [Stored; N] {
+        let elements = shape.iter().product();
+        let apart = aligned(elements);
+        let all = self.stored(name, 1, &[(N - 1) * apart + elements], Kind::Float, false);
+        std::array::from_fn(|n| Stored { offset: n * apart, shape: shape.to_vec(), ..all.clone() })
     }
 
     /// `rows` rows of numbers, one a step.
@@ -134,25 +143,27 @@ impl Session {
 
     /// Writes one run's numbers, from the first on.
     pub fn write(&mut self, to: &Stored, run: usize, values: &[f64]) {
-        self.store.write(to.id, run, 0, values);
+        self.store.write(to.id, run, to.offset, values);
     }
 
     /// Writes one run's indices, from the first on.
     pub fn write_index(&mut self, to: &Stored, run: usize, values: &[u32]) {
-        self.store.write_index(to.id, run, 0, values);
+        self.store.write_index(to.id, run, to.offset, values);
     }
 
     /// Writes one run's numbers from element `offset` on.
     pub fn write_at(&mut self, to: &Stored, run: usize, offset: usize, values: &[f64]) {
-        self.store.write(to.id, run, offset, values);
+        self.store.write(to.id, run, to.offset + offset, values);
     }
 
     /// The numbers of every run. Waits for the device.
     pub fn read(&mut self, from: &Stored) -> Vec<Vec<f64>> {
-        self.store.read(from.id)
+        let own = from.offset..from.offset + from.rows * from.shape.iter().product::<usize>();
+        self.store.read(from.id).into_iter().map(|run| run[own.clone()].to_vec()).collect()
     }
 
-    /// The numbers of every run as they will be when all that was handed over so far is done. Does not wait for a GPU.
+    /// The numbers of every run as they will be when all that was handed over so far is done, of a buffer that is held whole. Does not
+    /// wait for a GPU.
     pub fn read_later(&mut self, from: &Stored) -> Reading {
         self.store.read_later(from.id)
     }

@@ -38,7 +38,8 @@ pub(super) fn split(recorded: &Tape) -> Split {
         let pieces = recorded.assignments().into_iter().flat_map(|(stored, step, id)| {
             let value = new[id];
             let place = move |part: Range<usize>| {
-                let to = View { buffer: BufferId::Stored(stored.id), offset: part.start, step };
+                let offset = stored.offset + part.start;
+                let to = View { offset, step, ..View::whole(BufferId::Stored(stored.id)) };
                 (to, self::part(value, &part).id())
             };
             parts(value).into_iter().map(place).collect::<Vec<_>>()

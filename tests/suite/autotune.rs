@@ -99,6 +99,7 @@ fn a_variant_that_is_told_computes_the_product() {
         epilogue: Epilogue::default(),
         inputs: vec![view(0), view(1)],
         output: view(2),
+        abreast: 1,
     };
     assert_eq!(device.variant(&launch(product(30, 40, 50))), "matmul_tiled 32x32s4");
     assert_ne!(device.variant(&launch(product(300, 40, 50))), "matmul_tiled 32x32s4");

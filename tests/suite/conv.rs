@@ -185,6 +185,7 @@ fn input_gradient_over_sevens(device: &Device, window: Window, guard: usize, clo
         epilogue: Epilogue::default(),
         inputs,
         output: View { offset: guard, ..out },
+        abreast: 1,
     };
     let executable = Executable::new(device, &store, vec![launch], vec![]);
     match clock {

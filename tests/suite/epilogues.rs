@@ -75,6 +75,7 @@ fn computed(device: &Device, elements: usize, first: usize, extras: &[Extra]) ->
         epilogue: Epilogue { instructions: instructions(extras.len()), extras: accesses },
         inputs,
         output,
+        abreast: 1,
     };
     Executable::new(device, &store, vec![launch], vec![]).run(&mut store, 0..1, Order::Sequential);
     store.read(out)

@@ -31,6 +31,7 @@ fn in_half(device: &Device, kernel: Arc<dyn Kernel>, sizes: [usize; 2]) -> Vec<V
         epilogue: Epilogue { instructions: vec![Instruction::Extra(0)], extras: vec![Access::Full] },
         inputs: vec![from],
         output: to,
+        abreast: 1,
     };
     let instructions = vec![
         Instruction::Value,
@@ -45,6 +46,7 @@ fn in_half(device: &Device, kernel: Arc<dyn Kernel>, sizes: [usize; 2]) -> Vec<V
         epilogue: Epilogue { instructions, extras: vec![Access::Full] },
         inputs: [0, 1, 2].map(half).to_vec(),
         output: half(2),
+        abreast: 1,
     };
     let mut launches: Vec<Launch> = operands.into_iter().enumerate().map(|(n, from)| copy(from, half(n), n)).collect();
     launches.extend([computed, copy(half(2), out, 3)]);

@@ -72,7 +72,7 @@ fn launch(device: &Device, kernel: &Arc<dyn Kernel>, operands: &[Operand], first
                 Operand::Bytes(_) | Operand::Images { .. } => {}
             }
         }
-        inputs.push(View { buffer: BufferId::Stored(id), offset, step: Stride::FIXED });
+        inputs.push(View { offset, ..View::whole(BufferId::Stored(id)) });
     }
     let extra = store.allocate(BufferInfo { name: "extra".into(), kind: Kind::Float, elements, shared: false });
     (0..RUNS).for_each(|run| store.write(extra, run, 0, &numbers(elements, 90 + run)));
@@ -92,6 +92,7 @@ fn launch(device: &Device, kernel: &Arc<dyn Kernel>, operands: &[Operand], first
         epilogue: Epilogue { instructions, extras: vec![Access::Full] },
         inputs,
         output: View { offset: 4, ..View::whole(BufferId::Stored(out)) },
+        abreast: 1,
     };
     let executable = Executable::new(device, &store, vec![launch], vec![]);
     executable.run(&mut store, 0..1, Order::Sequential);
@@ -248,6 +249,7 @@ fn log_softmax_and_cross_entropy_keep_their_digits_at_large_logits() {
             epilogue: Epilogue { instructions: vec![Instruction::Value], extras: vec![] },
             inputs,
             output: view(output),
+            abreast: 1,
         };
         let launches = vec![
             launch(Arc::new(LogSoftmax { rows: 1, classes: 4 }), vec![view(x)], logs),

@@ -1,5 +1,6 @@
 //! One binary for all tests; its modules are a table of contents.
 
+mod abreast; // launches that do the same, in one
 mod autotune; // variants of kernels: timed, kept, told, repeated
 mod bench; // kernels timed under their roofline, and compared with earlier times
 mod cli; // the commands, as a user calls them

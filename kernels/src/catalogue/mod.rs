@@ -72,6 +72,7 @@ impl Entry {
             epilogue: (self.epilogue)(values),
             inputs: (0..operands).map(view).collect(),
             output: view(operands),
+            abreast: 1,
         }
     }
 

@@ -15,7 +15,8 @@ impl Cleared {
     pub fn of_runs(buffer: &wgpu::Buffer, output: &View, elements: usize, runs: usize, stride: usize) -> Cleared {
         let part = |run: usize| run * stride + output.offset..run * stride + output.offset + elements;
         let whole = output.offset == 0 && run_stride(elements) == stride;
-        let parts = if whole { vec![0..runs * stride] } else { (0..runs).map(part).collect() };
+        let parts: Vec<_> =
+            if whole { std::iter::once(0..runs * stride).collect() } else { (0..runs).map(part).collect() };
         let bytes = |words: Range<usize>| words.start as u64 * 4..words.end as u64 * 4;
         Cleared { buffer: buffer.clone(), ranges: parts.into_iter().map(bytes).collect() }
     }

@@ -28,10 +28,12 @@ pub(super) struct Search {
     keep_last: Program,
 }
 
-/// The way to θ_M.
+/// The two models, and the way from one to the other.
 struct Tuning {
+    /// θ_t, as it is when the search begins.
+    now: Snapshot,
     /// θ_M.
-    model: Snapshot,
+    later: Snapshot,
     copy: Program,
     memory: BatchStream,
     step: Program,
@@ -156,31 +158,32 @@ impl Tuning {
         let settings = &lab.settings;
         let steps = settings.finetune_steps.max(lab.capacity().div_ceil(settings.memory_batch));
         let size = settings.memory_batch;
-        let model = Snapshot::new(lab, "M");
+        let [now, later] = Snapshot::abreast(lab, "t and M");
         let memory = lab.stream("fine-tuning", steps, size);
 
         let copy = Tape::named("copy the model");
-        model.take(lab, &copy);
+        now.take(lab, &copy);
+        later.take(lab, &copy);
 
         let step = Tape::named("fine-tuning on the memory");
-        let (at, batch) = (step.load(&model.theta), lab.batch(&step, &memory));
+        let (at, batch) = (step.load(&later.theta), lab.batch(&step, &memory));
         let slope = step.grad(lab.loss(at, &batch), at);
-        step.assign(&model.theta, at - slope.scaled(lab.rate(&step)));
-        lab.track(model.statistics.as_ref(), &lab.forward(at, &batch));
+        step.assign(&later.theta, at - slope.scaled(lab.rate(&step)));
+        lab.track(later.statistics.as_ref(), &lab.forward(at, &batch));
 
         let [copy, step] = [&copy, &step].map(|tape| lab.session.compile(tape));
-        Tuning { model, copy, memory, step }
+        Tuning { now, later, copy, memory, step }
     }
 
     /// θ_M: the model after steps on the memory of past tasks; for the oracle, after the last task.
     fn run(&self, lab: &mut Lab) {
+        lab.session.run(&self.copy, 0..1);
         if let Some(future) = lab.future.clone() {
             for (run, learned) in future.iter().enumerate() {
-                self.model.write(&mut lab.session, run, learned);
+                self.later.write(&mut lab.session, run, learned);
             }
             return;
         }
-        lab.session.run(&self.copy, 0..1);
         let size = lab.settings.memory_batch;
         let (mut steps, mut runs) = (0, vec![]);
         for run in 0..lab.runs() {
@@ -290,8 +293,8 @@ impl Starts {
 fn forgetting<'t>(lab: &Lab, tape: &'t Tape, tuning: &Tuning, points: &Points, phi: &Stored) -> Var<'t> {
     let Settings { preset, anchor_steps, .. } = lab.settings;
     let e = points.batch(lab, tape, anchor_steps.max(1));
-    let now = lab.forward_kept(tape.load(&lab.theta), lab.statistics.as_ref(), &e);
-    let later = lab.forward_kept(tape.load(&tuning.model.theta), tuning.model.statistics.as_ref(), &e);
+    let [now, later] = [&tuning.now, &tuning.later]
+        .map(|model| lab.forward_kept(tape.load(&model.theta), model.statistics.as_ref(), &e));
     let lost = later.logits.cross_entropy(e.labels) - now.logits.cross_entropy(e.labels);
     let features = now.features;
     let distance = match preset {
