@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Elements of a result up to which launches are joined: larger ones keep a GPU busy by themselves, and joined they would need the
 /// memory of both at once.
-const SMALL: usize = 1 << 16;
+const SMALL: usize = 1 << 15;
 
 /// Launches of a step whose temporaries are numbered by what they hold, and how large these are.
 pub(super) struct Launches {

@@ -1,12 +1,12 @@
 //! Which nodes are stored, and which are computed on the way into another.
 //!
 //! An elementwise node is computed inside whatever reads it, as long as that is one place, or the node
-//! costs nothing to repeat (a constant, a broadcast, a mask, a single number). What remains is stored: each such node is
-//! the end of a chain, which becomes the epilogue of a kernel (a product, a sum) whose result only the
+//! costs nothing to repeat (a constant, a broadcast, a mask, a single number, which few others are computed from). What remains is
+//! stored: each such node is the end of a chain, which becomes the epilogue of a kernel (a product, a sum) whose result only the
 //! chain reads, or a launch of its own.
 
 use crate::autodiff::{Node, Op};
-use hindsight_kernels::{Access, Epilogue, Instruction, Unary};
+use hindsight_kernels::{Access, Binary, Epilogue, Instruction, Unary};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A stored value: a kernel (or none: a plain map), and the chain that ends in `node`.
@@ -26,6 +26,10 @@ pub(super) struct Chain {
 
 /// Extras a chain may have: with a kernel's own operands they must fit the adapter's bindings.
 const MOST_EXTRAS: usize = 5;
+
+/// Elements up to which what could be computed once, in a launch of its own, is computed anew for each: a launch that waits for another
+/// takes a GPU microseconds.
+const FEW: usize = 1024;
 
 /// The chains, in an order in which they can be computed. Nodes that nothing in `roots` needs are
 /// left out.
@@ -47,6 +51,8 @@ struct Fusion<'a> {
     stored: Vec<bool>,
     /// The stored nodes whose chains compute the node, or read it element by element.
     read_by: Vec<BTreeSet<usize>>,
+    /// A single number, and all that it is computed from since the last kernel are such.
+    number: Vec<bool>,
 }
 
 /// Whether the node passes its elements on unchanged, in order.
@@ -71,7 +77,11 @@ impl<'a> Fusion<'a> {
             live: vec![false; count],
             stored: vec![false; count],
             read_by: vec![BTreeSet::new(); count],
+            number: vec![false; count],
         };
+        for id in 0..count {
+            f.number[id] = f.is_number(id);
+        }
         for &root in roots {
             f.live[root] = true;
             f.stored[root] = true;
@@ -88,18 +98,51 @@ impl<'a> Fusion<'a> {
     fn decide(&mut self, id: usize, by_force: bool) {
         let node = &self.nodes[id];
         let elementwise = node.op.is_elementwise();
-        if elementwise && (by_force || (self.read_by[id].len() != 1 && !cheap(node))) {
+        let repeated = cheap(node) || self.adds_two_alike(node);
+        if elementwise && (by_force || (self.read_by[id].len() != 1 && !repeated)) {
             self.stored[id] = true;
         }
         let readers = if self.stored[id] && elementwise { BTreeSet::from([id]) } else { self.read_by[id].clone() };
         for &input in &node.inputs {
             self.live[input] = true;
             let in_order = matches!(node.op, Op::Unary(_) | Op::Binary(_));
-            if in_order || (transparent(node.op) && !self.stored[id]) {
+            if in_order || self.spreads_a_number(id) || (transparent(node.op) && !self.stored[id]) {
                 self.read_by[input].extend(&readers);
             } else {
                 self.stored[input] = true;
             }
+        }
+    }
+
+    fn is_number(&self, id: usize) -> bool {
+        let node = &self.nodes[id];
+        let of_numbers = || node.inputs.iter().all(|&input| self.number[input]);
+        let single = node.elements() == 1;
+        match node.op {
+            Op::Unary(_) | Op::Binary(_) | Op::Spread { .. } | Op::Reshape => single && of_numbers(),
+            Op::OneHot | Op::Place { .. } => false,
+            _ => single,
+        }
+    }
+
+    /// Whether few elements are a number that a chain can compute for each of them.
+    fn spreads_a_number(&self, id: usize) -> bool {
+        let node = &self.nodes[id];
+        matches!(node.op, Op::Spread { .. })
+            && node.elements() <= FEW
+            && self.number[node.inputs[0]]
+            && self.nodes[self.behind(node.inputs[0])].op.is_elementwise()
+    }
+
+    /// Whether a node adds up what two launches compute that differ in their operands alone. They may become one, if neither of them
+    /// has to wait for the other to add what that has computed.
+    fn adds_two_alike(&self, node: &Node) -> bool {
+        let adds = node.op == Op::Binary(Binary::Add) && node.elements() <= FEW;
+        adds && {
+            let [a, b] = [0, 1].map(|i| &self.nodes[self.behind(node.inputs[i])]);
+            let shapes = |node: &Node| node.inputs.iter().map(|&i| self.nodes[i].shape.clone()).collect::<Vec<_>>();
+            let heavy = !a.op.is_elementwise() && !a.op.is_view() && a.op != Op::Concat;
+            heavy && a.op == b.op && shapes(a) == shapes(b)
         }
     }
 
@@ -118,7 +161,8 @@ impl<'a> Fusion<'a> {
 
     /// Whether the chain that ends in `root` may compute this kernel's result as it begins.
     fn hosts(&self, id: usize, root: usize) -> bool {
-        self.is_heavy(id) && !self.stored[id] && self.read_by[id] == BTreeSet::from([root])
+        let as_large = self.nodes[id].elements() == self.nodes[root].elements();
+        self.is_heavy(id) && as_large && !self.stored[id] && self.read_by[id] == BTreeSet::from([root])
     }
 
     /// The chains; or, where some would read too much, a node of each to store.
@@ -163,12 +207,10 @@ impl<'a> Fusion<'a> {
         };
         builder.emit(root);
         if builder.extras.len() > MOST_EXTRAS {
-            let inner = members
-                .iter()
-                .rev()
-                .copied()
-                .find(|&id| id != root && self.inside(id, root) && !cheap(&self.nodes[id]));
-            return Err(inner.expect("a chain with many inputs has inner nodes"));
+            let inner = || members.iter().rev().copied().filter(|&id| id != root && self.inside(id, root));
+            let number = inner().find(|&id| self.number[id] && !self.nodes[id].inputs.is_empty());
+            let other = || inner().find(|&id| !cheap(&self.nodes[id]));
+            return Err(number.or_else(other).expect("a chain with many inputs has inner nodes"));
         }
         Ok(Chain { node: root, host, epilogue: builder.epilogue, extras: builder.extras, members: builder.members })
     }
@@ -181,7 +223,8 @@ impl<'a> Fusion<'a> {
     /// The chain's nodes, and those that it reads.
     fn collect(&self, id: usize, root: usize, members: &mut BTreeSet<usize>) {
         let id = self.behind(id);
-        if !members.insert(id) || !self.inside(id, root) || !matches!(self.nodes[id].op, Op::Unary(_) | Op::Binary(_)) {
+        let computed = matches!(self.nodes[id].op, Op::Unary(_) | Op::Binary(_)) || self.spreads_a_number(id);
+        if !members.insert(id) || !self.inside(id, root) || !computed {
             return;
         }
         for &input in &self.nodes[id].inputs {
@@ -212,15 +255,17 @@ impl Builder<'_, '_> {
         let instruction = if Some(id) == self.host {
             Instruction::Value
         } else if !self.fusion.inside(id, self.root) {
-            self.extra(id, Access::Full)
+            self.extra(id, self.access(node))
         } else {
             match node.op {
+                Op::Spread { .. } if self.computes_number(id) => return self.emit(node.inputs[0]),
                 Op::Constant(bits) => Instruction::Constant(f64::from_bits(bits)),
                 Op::Unary(op) => Instruction::Unary(op, self.emit(node.inputs[0])),
                 Op::Binary(op) => {
                     let (a, b) = (self.emit(node.inputs[0]), self.emit(node.inputs[1]));
                     Instruction::Binary(op, a, b)
                 }
+                Op::Spread { .. } if node.elements() == 1 => self.extra(node.inputs[0], self.access(node)),
                 Op::Spread { mid, inner } => self.extra(node.inputs[0], Access::Spread { mid, inner }),
                 Op::OneHot => self.extra(node.inputs[0], Access::OneHot { classes: node.shape[1] }),
                 Op::Place { offset } => {
@@ -236,6 +281,20 @@ impl Builder<'_, '_> {
         self.epilogue.instructions.push(instruction);
         self.done.insert(id, self.epilogue.instructions.len() - 1);
         self.epilogue.instructions.len() - 1
+    }
+
+    /// How a value is read that is as large as the chain's result, or a number.
+    fn access(&self, node: &Node) -> Access {
+        match (node.elements(), self.fusion.nodes[self.root].elements()) {
+            (1, mid) if mid > 1 => Access::Spread { mid, inner: 1 },
+            _ => Access::Full,
+        }
+    }
+
+    /// Whether what a node spreads is computed in the chain, of a single number as it is.
+    fn computes_number(&self, id: usize) -> bool {
+        let input = self.fusion.behind(self.fusion.nodes[id].inputs[0]);
+        self.fusion.inside(input, self.root) && self.fusion.spreads_a_number(id)
     }
 
     fn extra(&mut self, id: usize, access: Access) -> Instruction {

@@ -203,3 +203,23 @@ fn what_reads_a_state_does_so_before_it_is_written() {
     assert_eq!(abreast[0], 2);
     equal_on_all_devices(&wanted, |device| of(device).1);
 }
+
+/// Neither waits for the other to add what that has computed: the sum is computed where it is read.
+#[test]
+fn two_products_that_are_added_are_one_launch() {
+    let of = |device: &Device| {
+        Scene::new(device, 5, 6).outcome(|tape, scene| {
+            let x = tape.load(&scene.x);
+            let [first, second] = scene.weights.each_ref().map(|weights| x.matmul(tape.load(weights)));
+            let sum = first + second;
+            tape.assign(&scene.x, sum.squared());
+            tape.assign(&scene.out, sum.exp());
+        })
+    };
+    let (abreast, wanted) = of(&Device::Oracle);
+    assert_eq!(abreast, [2, 1, 1]);
+    equal_on_all_devices(&wanted, |device| of(device).1);
+    let [x, a, b] = [0, 7, 14].map(|seed| numbers(36, seed));
+    let sum = |i: usize| (0..6).map(|k| x[i / 6 * 6 + k] * (a[k * 6 + i % 6] + b[k * 6 + i % 6])).sum::<f64>();
+    assert!(wanted[0].iter().enumerate().all(|(i, found)| (found - sum(i).exp()).abs() < 1e-9), "{wanted:?}");
+}

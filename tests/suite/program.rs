@@ -1,5 +1,6 @@
 //! What a compiled program keeps of the tape's meaning while it rearranges the work.
 
+use crate::gpu::adapter;
 use hindsight::autodiff::{Stored, Tape, Var};
 use hindsight::device::Device;
 use hindsight::nn::Mlp;
@@ -235,4 +236,38 @@ fn parts_of_a_state_may_be_computed_from_one_another() {
     let program = session.compile(&tape);
     session.run(&program, 0..1);
     assert_eq!(session.read(&state).remove(0), [3.0, -4.0, 10.0, 17.0, 4.5, -6.0, 4.5, -6.0]);
+}
+
+/// Two numbers computed from a third, and what few elements, or many, are computed from them.
+#[test]
+fn a_number_that_few_elements_are_computed_from_costs_no_launch() {
+    let outcome = |device: &Device, elements: usize| {
+        let mut session = Session::new(device, 1);
+        let [x, root, share] = ["x", "root", "share"].map(|name| session.state(name, &[elements]));
+        session.write(&x, 0, &(0..elements).map(|i| 1.0 + (i % 7) as f64).collect::<Vec<_>>());
+        let tape = Tape::new();
+        let values = tape.load(&x);
+        let squares = values.squared().total();
+        tape.assign(&root, values * (squares + 1.0).sqrt().spread_to(&[elements]));
+        tape.assign(&share, values / (squares * 0.5).spread_to(&[elements]));
+        let program = session.compile(&tape);
+        session.run(&program, 0..1);
+        let numbers = program.launches().iter().filter(|launch| launch.kernel.describe().elements() == 1).count();
+        (numbers, [session.read(&root).remove(0), session.read(&share).remove(0)])
+    };
+    // The sum; and where there are many, the two numbers, too.
+    for (elements, numbers) in [(10, 1), (2000, 3)] {
+        let value = |i: usize| 1.0 + (i % 7) as f64;
+        let squares: f64 = (0..elements).map(|i| value(i) * value(i)).sum();
+        for device in [Some(Device::Oracle), Some(Device::Cpu), adapter()].into_iter().flatten() {
+            let (found, [root, share]) = outcome(&device, elements);
+            assert_eq!(found, numbers, "{elements} elements");
+            for i in 0..elements {
+                let near = |found: f64, wanted: f64| (found - wanted).abs() < 1e-5 * wanted;
+                let both =
+                    near(root[i], value(i) * (squares + 1.0).sqrt()) && near(share[i], value(i) / (squares * 0.5));
+                assert!(both, "{} of {elements} on {}", i, device.adapter_name());
+            }
+        }
+    }
 }
