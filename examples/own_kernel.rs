@@ -60,13 +60,9 @@ fn launch(device: &Device, values: &[f64]) -> (Vec<f64>, f64) {
     };
     let (x, out) = (buffer("x"), buffer("out"));
     store.write(x, 0, 0, values);
-    let launch = Launch {
-        kernel: Arc::new(SignedSquare { elements: values.len() }),
-        epilogue: Epilogue::default(),
-        inputs: vec![View::whole(BufferId::Stored(x))],
-        output: View::whole(BufferId::Stored(out)),
-        abreast: 1,
-    };
+    let kernel = Arc::new(SignedSquare { elements: values.len() });
+    let [input, output] = [x, out].map(|id| View::whole(BufferId::Stored(id)));
+    let launch = Launch::new(kernel, Epilogue::default(), vec![input], output);
     let executable = Executable::new(device, &store, vec![launch], vec![]);
     executable.run(&mut store, 0..1, Order::Sequential); // compiles
     store.read(out);

@@ -91,13 +91,8 @@ fn launches(kernel: &dyn Tunable, variants: &[Variant], store: &mut Store) -> Ve
     let left = buffer("left", a, if product.bytes { Kind::Bytes } else { Kind::Float });
     let inputs = vec![left, buffer("right", b, Kind::Float)];
     let output = buffer("result", kernel.in_variant(variants[0]).describe().elements(), Kind::Float);
-    let launch = |&variant: &Variant| Launch {
-        kernel: kernel.in_variant(variant),
-        epilogue: Default::default(),
-        inputs: inputs.clone(),
-        output,
-        abreast: 1,
-    };
+    let launch =
+        |&variant: &Variant| Launch::new(kernel.in_variant(variant), Default::default(), inputs.clone(), output);
     variants.iter().map(launch).collect()
 }
 

@@ -148,17 +148,31 @@ impl<F: TwinCall> CpuProgram<F> {
     ) {
         let (number, step) = at;
         for (n, launch) in self.launches.iter().enumerate() {
+            watch.time(number, step, n, || self.in_place(launch, shared, run, arena, step));
+        }
+    }
+
+    /// A launch into the buffers of its outputs. (Maps in turns, a few thousand elements of each, gained nothing.)
+    fn in_place(
+        &self,
+        launch: &Launch,
+        shared: &[HostBuffer<F>],
+        run: &mut [HostBuffer<F>],
+        arena: &mut Arena<F>,
+        step: usize,
+    ) {
+        for launch in launch.parts() {
             // Taking the output out of its place leaves the inputs free to be borrowed.
             match launch.output.buffer {
                 BufferId::Stored(id) => {
                     let mut buffer = std::mem::take(&mut run[id]);
                     let HostBuffer::Float(out) = &mut buffer else { panic!("an output must be floats, one row a run") };
-                    watch.time(number, step, n, || self.abreast(launch, shared, run, arena, step, out));
+                    self.abreast(launch, shared, run, arena, step, out);
                     run[id] = buffer;
                 }
                 BufferId::Temporary(id) | BufferId::Half(id) => {
                     let mut out = std::mem::take(&mut arena.temporaries[id]);
-                    watch.time(number, step, n, || self.abreast(launch, shared, run, arena, step, &mut out));
+                    self.abreast(launch, shared, run, arena, step, &mut out);
                     arena.temporaries[id] = out;
                 }
             }
@@ -176,22 +190,40 @@ impl<F: TwinCall> CpuProgram<F> {
         let (number, step) = at;
         let mut deferred = Vec::new();
         for (n, launch) in self.launches.iter().enumerate() {
-            match launch.output.buffer {
-                BufferId::Stored(id) => watch.time(number, step, n, || {
-                    for which in 0..launch.abreast {
-                        let mut out = vec![F::ZERO; launch.kernel.describe().elements()];
-                        self.launch(launch, shared, run, arena, (step, which), &mut out);
-                        deferred.push((id, start(&launch.output, step, which), out));
-                    }
-                }),
-                BufferId::Temporary(id) | BufferId::Half(id) => {
-                    let mut out = std::mem::take(&mut arena.temporaries[id]);
-                    watch.time(number, step, n, || self.abreast(launch, shared, run, arena, step, &mut out));
-                    arena.temporaries[id] = out;
+            watch.time(number, step, n, || {
+                for launch in launch.parts() {
+                    self.deferred(launch, shared, run, arena, step, &mut deferred);
                 }
-            }
+            });
         }
         deferred
+    }
+
+    /// A launch whose result waits, if a stored buffer takes it.
+    fn deferred(
+        &self,
+        launch: &Launch,
+        shared: &[HostBuffer<F>],
+        run: &[HostBuffer<F>],
+        arena: &mut Arena<F>,
+        step: usize,
+        deferred: &mut Vec<Deferred<F>>,
+    ) {
+        let elements = launch.kernel.describe().elements();
+        match launch.output.buffer {
+            BufferId::Stored(id) => {
+                for which in 0..launch.abreast {
+                    let mut out = vec![F::ZERO; elements];
+                    self.launch(launch, shared, run, arena, (step, which), &mut out);
+                    deferred.push((id, start(&launch.output, step, which), out));
+                }
+            }
+            BufferId::Temporary(id) | BufferId::Half(id) => {
+                let mut out = std::mem::take(&mut arena.temporaries[id]);
+                self.abreast(launch, shared, run, arena, step, &mut out);
+                arena.temporaries[id] = out;
+            }
+        }
     }
 
     /// All that a launch stands for, into the buffer of its output.
@@ -223,15 +255,11 @@ impl<F: TwinCall> CpuProgram<F> {
         let kernel = launch.kernel.describe();
         let (elements, rows) = (kernel.elements(), kernel.rows());
         let out = &mut out[..elements];
-        let inputs: Vec<Input<'_, F>> = launch
-            .inputs
-            .iter()
-            .map(
-                |view| {
-                    if *view == launch.output { Input::Out } else { input(view, shared, run, &arena.temporaries, at) }
-                },
-            )
-            .collect();
+        let of = |view: &View| match *view == launch.output {
+            true => Input::Out,
+            false => input(view, shared, run, &arena.temporaries, at),
+        };
+        let inputs: Vec<Input<'_, F>> = launch.inputs.iter().map(of).collect();
         let at_a_time = rows.div_ceil(pieces(launch, arena.threads));
         if at_a_time == rows {
             return compute(launch, 0..rows, out, &inputs, &mut arena.scratch);

@@ -14,6 +14,10 @@ pub(crate) enum Lies {
     Half,
     /// In a mirror of its buffer.
     Mirror,
+    /// It is what the output of that part held.
+    Also(usize),
+    /// It is what that part has computed.
+    Computed(usize),
 }
 
 /// An extra input as a shader sees it.
@@ -22,6 +26,8 @@ pub(crate) struct Extra {
     pub lies: Lies,
     /// Whether it begins at a multiple of four elements.
     pub by_four: bool,
+    /// The number of its view; bindings count from one more.
+    pub number: usize,
 }
 
 /// Elements that a shader hands over at a time: neighbours, of which the first is `i`.
@@ -47,13 +53,21 @@ impl Width {
     }
 }
 
-/// An epilogue's text in the making.
-pub(crate) struct Writer<'a> {
+/// An expression of which the result is stored.
+pub(crate) struct Part<'a> {
     pub epilogue: &'a Epilogue,
     /// One each.
-    pub extras: &'a [Extra],
-    /// The number of the first extra's binding, and of its view.
-    pub first: [usize; 2],
+    pub extras: Vec<Extra>,
+    /// Whether the result begins at a multiple of four elements.
+    pub by_four: bool,
+}
+
+/// An epilogue's text in the making.
+pub(crate) struct Writer<'a> {
+    /// In their order: what the kernel stores is the last one's.
+    pub parts: &'a [Part<'a>],
+    /// The number of the view in which the first part's result goes, where there are several; the others' follow.
+    pub first_also: usize,
     /// Whether the output is kept in half precision.
     pub half: bool,
     pub width: Width,
@@ -63,64 +77,114 @@ impl Writer<'_> {
     /// The WGSL.
     pub(crate) fn write(&self) -> String {
         let mut text = String::new();
-        for e in (0..self.extras.len()).filter(|&e| self.extras[e].lies != Lies::Output) {
-            let _ = writeln!(text, "@group(0) @binding({}) {};", self.first[0] + e, self.declaration(e));
+        let mut declared = vec![];
+        for (part, e) in self.parts.iter().flat_map(|part| (0..part.extras.len()).map(move |e| (part, e))) {
+            let Extra { lies, number, .. } = part.extras[e];
+            if !matches!(lies, Lies::Output | Lies::Also(_) | Lies::Computed(_)) && !declared.contains(&number) {
+                let _ = writeln!(text, "@group(0) @binding({}) {};", number + 2, self.declaration(part, e));
+                declared.push(number);
+            }
+        }
+        let (last, before) = self.parts.split_last().expect("an epilogue has a result");
+        for (n, part) in before.iter().enumerate() {
+            let (number, kind) = (self.first_also + n, self.stored_at_a_time(part).of_type("f32"));
+            let _ =
+                writeln!(text, "@group(0) @binding({}) var<storage, read_write> also{n}: array<{kind}>;", number + 2);
         }
         let kind = self.width.of_type("f32");
         let kept = self.width.of_type(if self.half { "f16" } else { "f32" });
         let _ = writeln!(text, "fn epilogue(value: {kind}, i: u32, run: u32) -> {kept} {{");
-        for (n, instruction) in self.epilogue.instructions.iter().enumerate() {
-            let right = match *instruction {
-                Instruction::Value => "value".to_string(),
-                Instruction::Extra(e) => self.load(e),
-                // `{:?}` prints the shortest digits that give the number back, always with a point or exponent.
-                Instruction::Constant(c) => format!("{kind}({:?})", c as f32),
-                Instruction::Unary(op, x) => unary(op, &format!("x{x}"), &kind),
-                Instruction::Binary(op, a, b) => format!("x{a} {} x{b}", op.symbol()),
-            };
-            let _ = writeln!(text, "    let x{n} = {right};");
+        for (n, part) in before.iter().enumerate() {
+            self.write_instructions(n, part, &mut text);
+            self.write_store(n, part, &mut text);
         }
-        let last = self.epilogue.instructions.len();
-        let result = if last == 0 { "value".into() } else { format!("x{}", last - 1) };
-        let _ = writeln!(text, "    return {kept}({result});\n}}");
+        self.write_instructions(before.len(), last, &mut text);
+        let _ = writeln!(text, "    return {kept}({});\n}}", self.result(before.len()));
         text
     }
 
-    fn declaration(&self, e: usize) -> String {
-        let width = self.width_of(e);
-        match (self.extras[e].lies, self.epilogue.extras[e]) {
-            (_, Access::OneHot { .. }) => format!("var<storage, read> extra{e}: array<u32>"),
+    /// How the result of an instruction of a part is called.
+    fn register(&self, part: usize, n: usize) -> String {
+        if part + 1 == self.parts.len() { format!("x{n}") } else { format!("x{part}_{n}") }
+    }
+
+    /// How a part's result is called.
+    fn result(&self, part: usize) -> String {
+        let count = self.parts[part].epilogue.instructions.len();
+        if count == 0 { "value".into() } else { self.register(part, count - 1) }
+    }
+
+    fn write_instructions(&self, number: usize, part: &Part<'_>, text: &mut String) {
+        let kind = self.width.of_type("f32");
+        let named = |n: usize| self.register(number, n);
+        for (n, instruction) in part.epilogue.instructions.iter().enumerate() {
+            let right = match *instruction {
+                Instruction::Value => "value".to_string(),
+                Instruction::Extra(e) => self.load(part, e),
+                // `{:?}` prints the shortest digits that give the number back, always with a point or exponent.
+                Instruction::Constant(c) => format!("{kind}({:?})", c as f32),
+                Instruction::Unary(op, x) => unary(op, &named(x), &kind),
+                Instruction::Binary(op, a, b) => format!("{} {} {}", named(a), op.symbol(), named(b)),
+            };
+            let _ = writeln!(text, "    let {} = {right};", named(n));
+        }
+    }
+
+    /// Stores what a part that is not the last one has computed.
+    fn write_store(&self, n: usize, part: &Part<'_>, text: &mut String) {
+        let (at, result) = (format!("base({}u, run) + i", self.first_also + n), self.result(n));
+        let mut line = |line: String| writeln!(text, "    {line};").expect("a string takes all");
+        match (self.width, self.stored_at_a_time(part)) {
+            (Width::Four, Width::Four) => line(format!("also{n}[({at}) / 4u] = {result}")),
+            (Width::Four, Width::One) => {
+                (0..4).for_each(|lane| line(format!("also{n}[{at} + {lane}u] = {result}[{lane}]")));
+            }
+            (Width::One, _) => line(format!("also{n}[{at}] = {result}")),
+        }
+    }
+
+    /// Elements that are stored at a time of a part that is not the last one.
+    fn stored_at_a_time(&self, part: &Part<'_>) -> Width {
+        if part.by_four { self.width } else { Width::One }
+    }
+
+    fn declaration(&self, part: &Part<'_>, e: usize) -> String {
+        let (width, Extra { lies, number, .. }) = (self.width_of(part, e), part.extras[e]);
+        match (lies, part.epilogue.extras[e]) {
+            (_, Access::OneHot { .. }) => format!("var<storage, read> extra{number}: array<u32>"),
             (Lies::Mirror, _) => {
                 let texel = if width == Width::Four { "rgba32float" } else { "r32float" };
-                format!("var extra{e}: texture_storage_2d<{texel}, read>")
+                format!("var extra{number}: texture_storage_2d<{texel}, read>")
             }
-            (Lies::Half, _) => format!("var<storage, read> extra{e}: array<{}>", width.of_type("f16")),
-            (Lies::Buffer | Lies::Output, _) => format!("var<storage, read> extra{e}: array<{}>", width.of_type("f32")),
+            (Lies::Half, _) => format!("var<storage, read> extra{number}: array<{}>", width.of_type("f16")),
+            _ => format!("var<storage, read> extra{number}: array<{}>", width.of_type("f32")),
         }
     }
 
     /// What is loaded of an extra at a time: four numbers, where they are neighbours there, too.
-    fn width_of(&self, e: usize) -> Width {
-        let neighbours = match self.epilogue.extras[e] {
+    fn width_of(&self, part: &Part<'_>, e: usize) -> Width {
+        let neighbours = match part.epilogue.extras[e] {
             Access::Full => true,
             Access::Spread { inner, .. } => inner.is_multiple_of(4),
             Access::Place { offset, length } => offset.is_multiple_of(4) && length.is_multiple_of(4),
             Access::OneHot { .. } => false,
         };
-        if neighbours && self.extras[e].by_four { self.width } else { Width::One }
+        if neighbours && part.extras[e].by_four { self.width } else { Width::One }
     }
 
     /// What the epilogue sees of an extra.
-    fn load(&self, e: usize) -> String {
-        match (self.width, self.epilogue.extras[e]) {
-            _ if self.extras[e].lies == Lies::Output => self.old_value(),
-            _ if self.width_of(e) == self.width => self.element(e, "i"),
+    fn load(&self, part: &Part<'_>, e: usize) -> String {
+        match (part.extras[e].lies, self.width, part.epilogue.extras[e]) {
+            (Lies::Output, ..) => self.old_value(),
+            (Lies::Computed(n), ..) => self.result(n),
+            (Lies::Also(n), ..) => self.old_value_of(n),
+            _ if self.width_of(part, e) == self.width => self.element(part, e, "i"),
             // The same for all four.
-            (_, Access::Spread { mid, inner: 1 }) if mid.is_multiple_of(4) => {
-                format!("vec4<f32>({})", self.element(e, "i"))
+            (_, _, Access::Spread { mid, inner: 1 }) if mid.is_multiple_of(4) => {
+                format!("vec4<f32>({})", self.element(part, e, "i"))
             }
             _ => {
-                let [a, b, c, d] = [0, 1, 2, 3].map(|n| self.element(e, &format!("(i + {n}u)")));
+                let [a, b, c, d] = [0, 1, 2, 3].map(|n| self.element(part, e, &format!("(i + {n}u)")));
                 format!("vec4<f32>({a}, {b}, {c}, {d})")
             }
         }
@@ -132,38 +196,53 @@ impl Writer<'_> {
         if self.half { format!("{}({load})", self.width.of_type("f32")) } else { load }
     }
 
+    /// What the output of part number `n` held, which is not the last one.
+    fn old_value_of(&self, n: usize) -> String {
+        let at = format!("base({}u, run) + i", self.first_also + n);
+        match (self.width, self.stored_at_a_time(&self.parts[n])) {
+            (Width::Four, Width::Four) => format!("also{n}[({at}) / 4u]"),
+            (Width::Four, Width::One) => {
+                let [a, b, c, d] = [0, 1, 2, 3].map(|lane| format!("also{n}[{at} + {lane}u]"));
+                format!("vec4<f32>({a}, {b}, {c}, {d})")
+            }
+            (Width::One, _) => format!("also{n}[{at}]"),
+        }
+    }
+
     /// The number that belongs to element `i`, or the four from there on.
-    fn element(&self, e: usize, i: &str) -> String {
-        let width = self.width_of(e);
-        match self.epilogue.extras[e] {
-            Access::Full => self.number(e, i),
-            Access::Spread { mid, inner: 1 } => self.number(e, &format!("{i} / {mid}u")),
+    fn element(&self, part: &Part<'_>, e: usize, i: &str) -> String {
+        let width = self.width_of(part, e);
+        match part.epilogue.extras[e] {
+            Access::Full => self.number(part, e, i),
+            Access::Spread { mid, inner: 1 } => self.number(part, e, &format!("{i} / {mid}u")),
             Access::Spread { mid, inner } => {
-                self.number(e, &format!("{i} / {}u * {inner}u + {i} % {inner}u", mid * inner))
+                self.number(part, e, &format!("{i} / {}u * {inner}u + {i} % {inner}u", mid * inner))
             }
             // The address of a zero is clamped into the input, which a select reads all the same.
             Access::Place { offset, length } => {
                 let (kind, end) = (width.of_type("f32"), offset + length);
                 let last = if width == Width::Four { end - 4 } else { end - 1 };
-                let at = self.number(e, &format!("clamp({i}, {offset}u, {last}u) - {offset}u"));
+                let at = self.number(part, e, &format!("clamp({i}, {offset}u, {last}u) - {offset}u"));
                 format!("select({kind}(0.0), {at}, {i} >= {offset}u && {i} < {end}u)")
             }
             Access::OneHot { classes } => {
-                let class = format!("extra{e}[base({}u, run) + {i} / {classes}u]", self.first[1] + e);
+                let number = part.extras[e].number;
+                let class = format!("extra{number}[base({number}u, run) + {i} / {classes}u]");
                 format!("select(0.0, 1.0, {class} == {i} % {classes}u)")
             }
         }
     }
 
     /// The number at a place of an extra, or the four from there on.
-    fn number(&self, e: usize, at: &str) -> String {
-        let (width, at) = (self.width_of(e), format!("base({}u, run) + {at}", self.first[1] + e));
-        match (self.extras[e].lies, width) {
-            (Lies::Mirror, Width::One) => format!("textureLoad(extra{e}, texel({at})).x"),
-            (Lies::Mirror, Width::Four) => format!("textureLoad(extra{e}, texel_of_four({at}))"),
+    fn number(&self, part: &Part<'_>, e: usize, at: &str) -> String {
+        let (width, Extra { lies, number, .. }) = (self.width_of(part, e), part.extras[e]);
+        let at = format!("base({number}u, run) + {at}");
+        match (lies, width) {
+            (Lies::Mirror, Width::One) => format!("textureLoad(extra{number}, texel({at})).x"),
+            (Lies::Mirror, Width::Four) => format!("textureLoad(extra{number}, texel_of_four({at}))"),
             (lies, _) => {
                 let at = if width == Width::Four { format!("({at}) / 4u") } else { at };
-                let load = format!("extra{e}[{at}]");
+                let load = format!("extra{number}[{at}]");
                 if lies == Lies::Half { format!("{}({load})", width.of_type("f32")) } else { load }
             }
         }

@@ -10,7 +10,7 @@ use self::cleared::Cleared;
 use crate::choices::{Choices, Tuning};
 use crate::device::{AdapterSummary, DeviceError};
 use crate::half;
-use crate::launch::{BufferId, Launch, Shader, View};
+use crate::launch::{BufferId, Launch, Operand, Shader, View};
 use crate::mirror::{self, Mirrors, Original, Read, Stale, Words};
 use crate::store::{BufferInfo, Kind, Store};
 use rayon::prelude::*;
@@ -481,7 +481,7 @@ struct Ready {
     /// What it reads of mirrors.
     reads: Vec<Read>,
     /// What it writes.
-    written: Option<(BufferId, Words)>,
+    written: Vec<(BufferId, Words)>,
     /// What must hold zeros before it.
     cleared: Option<Cleared>,
 }
@@ -535,23 +535,20 @@ impl GpuProgram {
             let kernel = launch.kernel.describe();
             let shader = launch.shader(&gpu.traits);
             let pipeline = gpu.pipeline(&Text::new(&gpu.traits, launch, &shader));
-            let views = launch.views();
+            let operands = launch.operands();
             let slot = &mut slots[n * SLOT..(n + 1) * SLOT];
             slot[..shader.size.len()].copy_from_slice(&shader.size);
-            assert!(
-                launch.inputs.len() < VIEWS,
-                "{}: {} operands, {VIEWS} are possible",
-                kernel.name(),
-                launch.inputs.len()
-            );
-            for (v, (view, words)) in views.iter().zip(slot[FIRST_VIEW..].chunks_exact_mut(VIEW)).enumerate() {
+            assert!(operands.len() <= VIEWS, "{}: {} operands, {VIEWS} are possible", kernel.name(), operands.len());
+            for (v, (Operand { view, .. }, words)) in
+                operands.iter().zip(slot[FIRST_VIEW..].chunks_exact_mut(VIEW)).enumerate()
+            {
                 let (_, stride, kind) = place(view.buffer);
                 let place = Place::new(view, stride, kind);
                 words[..3].copy_from_slice(&[place.offset, place.run_stride, place.apart]);
                 let word = u32::try_from(n * SLOT + FIRST_VIEW + v * VIEW).expect("a program has few launches");
                 moving.extend(place.step_stride.gt(&0).then_some(Moving { word, place }));
             }
-            let operand = |binding: u32| views[binding as usize - 2].buffer;
+            let operand = |binding: u32| operands[binding as usize - 2].view.buffer;
             let original = |id: BufferId| match place(id) {
                 (buffer, 0, _) => Original { id, buffer, runs: 1, stride: buffer.size() as usize / 4 },
                 (buffer, stride, _) => Original { id, buffer, runs: store.runs(), stride },
@@ -559,9 +556,9 @@ impl GpuProgram {
             let mirrored: Vec<(u32, usize)> =
                 pipeline.mirrored().map(|(b, format)| (b, mirrors.of(gpu, original(operand(b)), format))).collect();
             let textures: Vec<_> = mirrored.iter().map(|&(_, mirror)| mirrors.view(mirror)).collect();
-            let words = |view: &View, elements: Option<usize>| {
+            let words = |&Operand { view, elements }: &Operand| {
                 let elements = elements.map(|elements| elements + (launch.abreast - 1) * view.apart);
-                words_of(view, elements, place(view.buffer).2).unwrap_or(0..original(view.buffer).stride)
+                words_of(&view, elements, place(view.buffer).2).unwrap_or(0..original(view.buffer).stride)
             };
             let resource = |binding: u32| match binding {
                 1 => wgpu::BindingResource::Buffer(wgpu::BufferBinding {
@@ -585,12 +582,10 @@ impl GpuProgram {
                 entries: &entries,
             });
             let [x, y] = shader.groups;
-            let read = |(binding, mirror): (u32, usize)| {
-                let input = binding as usize - 3;
-                Read { mirror, words: words(&launch.inputs[input], launch.elements_of(input)) }
-            };
+            let read = |(binding, mirror): (u32, usize)| Read { mirror, words: words(&operands[binding as usize - 2]) };
             let reads = mirrored.into_iter().map(read).collect();
-            let written = Some((launch.output.buffer, words(&launch.output, Some(kernel.elements()))));
+            let also = &operands[1 + launch.inputs.len()..][..launch.before.len()];
+            let written = [&operands[..1], also].concat().iter().map(|to| (to.view.buffer, words(to))).collect();
             let cleared = shader.over_zeros.then(|| {
                 let Original { buffer, runs, stride, .. } = original(launch.output.buffer);
                 Cleared::of_runs(buffer, &launch.output, kernel.elements(), runs, stride)
@@ -619,7 +614,7 @@ impl GpuProgram {
         let descriptor =
             wgpu::BindGroupDescriptor { label: Some("advance"), layout: &pipeline.layout, entries: &entries };
         let group = gpu.device.create_bind_group(&descriptor);
-        Ready { pipeline, group, grid: [1, 1, 1], reads: vec![], written: None, cleared: None }
+        Ready { pipeline, group, grid: [1, 1, 1], reads: vec![], written: vec![], cleared: None }
     }
 
     /// Says which step is next, and where the operands that move lie then.

@@ -4,11 +4,12 @@
 //! here and every load widened, and the epilogue, in which every kernel ends, narrows what it returns; the CPU
 //! rounds what a twin has computed to the numbers that would be kept.
 
-use crate::launch::{Launch, View};
+use crate::launch::Launch;
 
 /// A kernel's text whose operands lie where a launch says: in half precision where its views do.
 pub(crate) fn kept_in_half(text: &str, launch: &Launch) -> String {
-    let views = launch.views().into_iter().take(1 + launch.kernel.describe().inputs());
+    let own = launch.inputs.iter().take(launch.kernel.describe().inputs());
+    let views = std::iter::once(&launch.output).chain(own);
     let halves = views.enumerate().filter(|(_, view)| view.buffer.is_half());
     halves.fold(text.to_string(), |text, (n, _)| narrowed(&text, FIRST_BINDING + n))
 }
@@ -18,8 +19,7 @@ const FIRST_BINDING: usize = 2;
 
 /// Whether a launch reads or writes half precision.
 pub(crate) fn any_half(launch: &Launch) -> bool {
-    let half = |view: &View| view.buffer.is_half();
-    launch.views().iter().any(half)
+    launch.views().any(|view| view.buffer.is_half())
 }
 
 /// The text with the array at a binding in half precision, and its loads widened. (A result is stored as the epilogue

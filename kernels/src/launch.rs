@@ -2,7 +2,7 @@
 
 use crate::autotune::Tunable;
 use crate::bytes::Bytes;
-use crate::epilogue_wgsl::{Extra, Lies, Width, Writer};
+use crate::epilogue_wgsl::{Extra, Lies, Part, Width, Writer};
 use crate::expr::{Access, Epilogue};
 use crate::float::Float;
 use crate::gpu::Traits;
@@ -288,17 +288,68 @@ pub struct Launch {
     pub output: View,
     /// How many launches it stands for, which do the same to operands that lie apart.
     pub abreast: usize,
+    /// Of a map: others of as many elements, which are computed before it, element by element. What they write it may read.
+    pub before: Vec<Launch>,
+}
+
+/// An operand of a launch: where it lies, and its elements, where they are known.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Operand {
+    pub view: View,
+    pub elements: Option<usize>,
 }
 
 impl Launch {
-    /// The output, then the inputs.
-    pub(crate) fn views(&self) -> Vec<View> {
-        std::iter::once(&self.output).chain(&self.inputs).copied().collect()
+    /// One that stands for itself alone.
+    pub fn new(kernel: Arc<dyn Kernel>, epilogue: Epilogue, inputs: Vec<View>, output: View) -> Launch {
+        Launch { kernel, epilogue, inputs, output, abreast: 1, before: vec![] }
+    }
+
+    /// What it computes, in order: what is before it, and itself.
+    pub fn parts(&self) -> impl Iterator<Item = &Launch> {
+        self.before.iter().chain([self])
+    }
+
+    /// All that it reads and writes; some of it several times.
+    pub fn views(&self) -> impl Iterator<Item = &View> {
+        self.parts().flat_map(|part| std::iter::once(&part.output).chain(&part.inputs))
+    }
+
+    /// The same, to be moved.
+    pub fn views_mut(&mut self) -> impl Iterator<Item = &mut View> {
+        let Launch { inputs, output, before, .. } = self;
+        let before = before.iter_mut().flat_map(|part| part.inputs.iter_mut().chain([&mut part.output]));
+        inputs.iter_mut().chain([output]).chain(before)
+    }
+
+    /// Its operands in the order in which a shader numbers them: the output, the inputs, the outputs of what is before it, and
+    /// what that reads besides.
+    pub(crate) fn operands(&self) -> Vec<Operand> {
+        let output = |part: &Launch| Operand { view: part.output, elements: Some(part.kernel.describe().elements()) };
+        let input = |part: &Launch, n: usize| Operand { view: part.inputs[n], elements: part.elements_of(n) };
+        let own = (0..self.inputs.len()).map(|n| input(self, n));
+        let mut all: Vec<_> = std::iter::once(output(self)).chain(own).chain(self.before.iter().map(output)).collect();
+        for part in &self.before {
+            for n in 0..part.inputs.len() {
+                if self.number_of_input(&all, &part.inputs[n]).is_none() {
+                    all.push(input(part, n));
+                }
+            }
+        }
+        all
+    }
+
+    /// Which of the operands is this input.
+    fn number_of_input(&self, operands: &[Operand], view: &View) -> Option<usize> {
+        let outputs = self.inputs.len() + 1..self.inputs.len() + 1 + self.before.len();
+        let is_it = |&n: &usize| !outputs.contains(&n) && operands[n].view == *view;
+        (1..operands.len()).find(is_it)
     }
 
     /// What the kernel asks of an adapter.
     pub(crate) fn shader(&self, adapter: &Traits) -> Shader {
-        let (kernel, views) = (self.kernel.describe(), self.views());
+        let kernel = self.kernel.describe();
+        let views: Vec<View> = self.operands().iter().map(|operand| operand.view).collect();
         let can_be_cleared = self.epilogue.is_identity() && self.abreast == 1 && self.output.step == Stride::FIXED;
         let can_be_cleared = can_be_cleared && !self.output.buffer.is_half();
         let over_zeros = if can_be_cleared { kernel.shader_over_zeros(adapter, &views) } else { None };
@@ -308,7 +359,7 @@ impl Launch {
     }
 
     /// Elements of input number `n`, where they are known.
-    pub(crate) fn elements_of(&self, n: usize) -> Option<usize> {
+    fn elements_of(&self, n: usize) -> Option<usize> {
         let kernel = self.kernel.describe();
         let Some(extra) = n.checked_sub(kernel.inputs()) else {
             return kernel.as_tunable().map(|product| product.operands()[n]);
@@ -323,26 +374,37 @@ impl Launch {
 
     /// The epilogue in WGSL, behind a kernel's text. It finds numbers in mirrors of their buffers, if `mirrored`.
     pub(crate) fn epilogue_wgsl(&self, kernel: &str, mirrored: bool) -> String {
-        let own = self.kernel.describe().inputs();
-        let extras: Vec<Extra> = self.inputs[own..]
-            .iter()
-            .zip(&self.epilogue.extras)
-            .map(|(view, access)| Extra { lies: self.lies(view, access, mirrored), by_four: view.is_by_four() })
-            .collect();
-        // In front of them: the output, whose binding is number 2, and the kernel's own inputs.
-        let first = [3 + own, 1 + own];
-        let half = self.output.buffer.is_half();
-        Writer { epilogue: &self.epilogue, extras: &extras, first, half, width: Width::of(kernel) }.write()
+        let operands = self.operands();
+        let parts: Vec<Part<'_>> =
+            self.parts().enumerate().map(|(n, part)| self.written(n, part, &operands, mirrored)).collect();
+        let (half, first_also) = (self.output.buffer.is_half(), 1 + self.inputs.len());
+        Writer { parts: &parts, first_also, half, width: Width::of(kernel) }.write()
     }
 
-    fn lies(&self, view: &View, access: &Access, mirrored: bool) -> Lies {
-        let is_old_value = *view == self.output && *access == Access::Full;
+    /// Part number `n` as a shader has it.
+    fn written<'a>(&self, n: usize, part: &'a Launch, operands: &[Operand], mirrored: bool) -> Part<'a> {
+        let extra = |(view, access): (&View, &Access)| Extra {
+            lies: self.lies(n, view, access, mirrored),
+            by_four: view.is_by_four(),
+            number: self.number_of_input(operands, view).expect("it is among the operands"),
+        };
+        let own = part.kernel.describe().inputs();
+        let extras = part.inputs[own..].iter().zip(&part.epilogue.extras).map(extra).collect();
+        Part { epilogue: &part.epilogue, extras, by_four: part.output.is_by_four() }
+    }
+
+    /// Where part number `n` finds an extra.
+    fn lies(&self, n: usize, view: &View, access: &Access, mirrored: bool) -> Lies {
+        let full = *access == Access::Full;
+        let also = self.before.iter().position(|part| full && part.output == *view);
+        let is_old_value = full && *view == self.output;
         match view.buffer {
             BufferId::Half(_) if is_old_value => Lies::Output,
             BufferId::Half(_) => Lies::Half,
+            _ if also.is_some_and(|also| also < n) => Lies::Computed(also.expect("it is one")),
             _ if mirrored && !matches!(access, Access::OneHot { .. }) => Lies::Mirror,
             _ if is_old_value => Lies::Output,
-            _ => Lies::Buffer,
+            _ => also.map_or(Lies::Buffer, Lies::Also),
         }
     }
 
@@ -353,8 +415,29 @@ impl Launch {
         let cost = kernel.cost();
         let flops = cost.flops + elements * self.epilogue.operations() as f64;
         let bytes = cost.bytes + 4.0 * elements * self.epilogue.extras.len() as f64 - self.saved_bytes();
-        let abreast = self.abreast as f64;
-        Cost { flops: abreast * flops, bytes: abreast * bytes }
+        let (abreast, before) = (self.abreast as f64, self.before.iter().map(Launch::cost));
+        let own = Cost { flops: abreast * flops, bytes: abreast * bytes };
+        let all = before.fold(own, |a, b| Cost { flops: a.flops + b.flops, bytes: a.bytes + b.bytes });
+        Cost { bytes: all.bytes - self.read_again_bytes(), ..all }
+    }
+
+    /// Bytes that several of its parts read, but for the first time, or that one of them has just computed.
+    fn read_again_bytes(&self) -> f64 {
+        let reads = self.parts().map(|part| part.inputs.len()).sum::<usize>();
+        let computed = |n: usize, view: &View| self.before[..n].iter().any(|part| part.output == *view);
+        let parts = self.parts().enumerate();
+        let fresh = parts.flat_map(|(n, part)| part.inputs.iter().filter(move |view| !computed(n, view)));
+        let mut distinct: Vec<&View> = vec![];
+        fresh.for_each(|view| {
+            if !distinct.contains(&view) {
+                distinct.push(view)
+            }
+        });
+        if self.before.is_empty() {
+            0.0
+        } else {
+            4.0 * ((reads - distinct.len()) * self.kernel.describe().elements()) as f64
+        }
     }
 
     /// Bytes that are not read and written, since results, and operands of products and epilogues, are kept in half precision.

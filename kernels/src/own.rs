@@ -1,6 +1,6 @@
 //! A user's own WGSL text as a kernel: read, checked, and refused in words instead of a panic.
 
-use crate::epilogue_wgsl::{Width, Writer};
+use crate::epilogue_wgsl::{Part, Width, Writer};
 use crate::expr::Epilogue;
 use crate::gpu::{Gpu, Traits};
 use crate::launch::{Cost, Describe, Input, Kernel, Shader, View, spread_groups};
@@ -97,7 +97,8 @@ const PRELUDE: &str = include_str!("../../shaders/prelude.wgsl");
 /// An epilogue that changes nothing, behind a kernel's text.
 fn identity(kernel: &str) -> String {
     let epilogue = &Epilogue::default();
-    Writer { epilogue, extras: &[], first: [0, 0], half: false, width: Width::of(kernel) }.write()
+    let part = Part { epilogue, extras: vec![], by_four: false };
+    Writer { parts: &[part], first_also: 0, half: false, width: Width::of(kernel) }.write()
 }
 
 impl OwnText {

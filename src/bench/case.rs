@@ -55,7 +55,7 @@ impl Case {
     }
 
     pub(super) fn launch(&self, inputs: Vec<View>, output: View) -> Launch {
-        Launch { kernel: self.kernel.clone(), epilogue: self.epilogue.clone(), inputs, output, abreast: 1 }
+        Launch::new(self.kernel.clone(), self.epilogue.clone(), inputs, output)
     }
 }
 

@@ -1,10 +1,11 @@
 //! Launches that do the same to different operands, and of which neither needs the other, become one: where two models see the
 //! same images, one for each layer. A GPU takes as long for two small launches as for two large ones.
 
+use super::dependencies::Dependencies;
 use super::explain::Attribution;
 use super::plan::Temporary;
 use hindsight_kernels::{BufferId, Launch, View};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
 /// Elements of a result up to which launches are joined: larger ones keep a GPU busy by themselves, and joined they would need the
 /// memory of both at once.
@@ -28,7 +29,7 @@ pub(super) fn join(all: Launches) -> Launches {
             }
         }
     }
-    let (order, pairs, beside) = (joiner.order(), joiner.pairs, joiner.beside);
+    let (order, pairs, beside) = (joiner.dependencies.order(), joiner.pairs, joiner.beside);
     rewritten(all, &order, &pairs, &beside)
 }
 
@@ -39,10 +40,7 @@ struct Joiner<'a> {
     all: &'a Launches,
     /// By what a launch does, earlier launches that do it.
     known: HashMap<String, Vec<usize>>,
-    /// Which launches must come before each.
-    needs: Vec<BTreeSet<usize>>,
-    /// The launch that stands for each: of a pair the one whose operands lie first.
-    stands: Vec<usize>,
+    dependencies: Dependencies,
     /// Of each pair the launch whose operands lie first, and the other.
     pairs: BTreeMap<usize, usize>,
     beside: Beside,
@@ -50,12 +48,10 @@ struct Joiner<'a> {
 
 impl<'a> Joiner<'a> {
     fn new(all: &'a Launches) -> Joiner<'a> {
-        let count = all.launches.len();
         Joiner {
             all,
             known: HashMap::new(),
-            needs: needs(&all.launches),
-            stands: (0..count).collect(),
+            dependencies: Dependencies::of(&all.launches),
             pairs: BTreeMap::new(),
             beside: Beside::new(),
         }
@@ -81,14 +77,13 @@ impl<'a> Joiner<'a> {
     /// Joins two launches, the second one's operands behind the first one's; if that is possible.
     fn join(&mut self, first: usize, second: usize) -> bool {
         let Some(beside) = self.placed(first, second) else { return false };
-        if self.comes_before(first, second) || self.comes_before(second, first) || self.read_where_written(&beside) {
+        let dependent = self.dependencies.needs(first, second) || self.dependencies.needs(second, first);
+        if dependent || self.read_where_written(&beside) {
             return false;
         }
         self.beside = beside;
         self.pairs.insert(first, second);
-        self.stands[second] = first;
-        let needed = std::mem::take(&mut self.needs[second]);
-        self.needs[first].extend(needed);
+        self.dependencies.join(first, second);
         true
     }
 
@@ -96,7 +91,7 @@ impl<'a> Joiner<'a> {
     fn placed(&self, first: usize, second: usize) -> Option<Beside> {
         let [a, b] = [first, second].map(|launch| &self.all.launches[launch]);
         let mut beside = self.beside.clone();
-        for (a, b) in views(a).zip(views(b)) {
+        for (a, b) in a.views().zip(b.views()) {
             if !self.lie_apart(a, b, &mut beside) {
                 return None;
             }
@@ -122,22 +117,6 @@ impl<'a> Joiner<'a> {
         }
     }
 
-    /// Whether a launch must be done before another, by what they and those between them need.
-    fn comes_before(&self, first: usize, second: usize) -> bool {
-        let (wanted, mut seen, mut left) = (self.stands[first], BTreeSet::new(), vec![self.stands[second]]);
-        while let Some(launch) = left.pop() {
-            for needed in self.needs[launch].iter().map(|&needed| self.stands[needed]) {
-                if needed == wanted {
-                    return true;
-                }
-                if seen.insert(needed) {
-                    left.push(needed);
-                }
-            }
-        }
-        false
-    }
-
     /// Whether a launch would read the buffer that it writes.
     fn read_where_written(&self, beside: &Beside) -> bool {
         let buffer = |view: &View| match view.buffer {
@@ -150,26 +129,6 @@ impl<'a> Joiner<'a> {
             written.is_some() && launch.inputs.iter().any(reads)
         })
     }
-
-    /// An order in which what stands for all can be computed: as it was recorded, as far as possible.
-    fn order(&self) -> Vec<usize> {
-        let (mut order, mut done) = (vec![], BTreeSet::new());
-        for launch in 0..self.stands.len() {
-            self.visit(self.stands[launch], &mut done, &mut order);
-        }
-        order
-    }
-
-    fn visit(&self, launch: usize, done: &mut BTreeSet<usize>, order: &mut Vec<usize>) {
-        if done.insert(launch) {
-            self.needs[launch].iter().for_each(|&needed| self.visit(self.stands[needed], done, order));
-            order.push(launch);
-        }
-    }
-}
-
-fn views(launch: &Launch) -> impl Iterator<Item = &View> {
-    launch.inputs.iter().chain([&launch.output])
 }
 
 /// Whether one temporary can lie behind another, or already does.
@@ -188,20 +147,6 @@ fn place(first: usize, second: usize, beside: &mut Beside) -> bool {
 /// The temporary in whose buffer one lies.
 fn holder(id: usize, beside: &Beside) -> usize {
     beside.get(&id).copied().unwrap_or(id)
-}
-
-/// Which launches each needs to be done before: those that write what it reads or writes, or read what it writes.
-fn needs(launches: &[Launch]) -> Vec<BTreeSet<usize>> {
-    let (mut written, mut read) = (BTreeMap::<BufferId, Vec<usize>>::new(), BTreeMap::<BufferId, Vec<usize>>::new());
-    let mut needs = vec![];
-    for (n, launch) in launches.iter().enumerate() {
-        let to = launch.output.buffer;
-        let before = views(launch).flat_map(|view| written.get(&view.buffer)).chain(read.get(&to)).flatten();
-        needs.push(before.copied().collect());
-        launch.inputs.iter().for_each(|view| read.entry(view.buffer).or_default().push(n));
-        written.entry(to).or_default().push(n);
-    }
-    needs
 }
 
 /// The launches in that order, with pairs joined and their temporaries behind one another.

@@ -56,7 +56,7 @@ impl ExplainedLaunch {
             } else {
                 kernel.shape()
             },
-            epilogue: formula(&launch.epilogue),
+            epilogue: launch.parts().map(|part| formula(&part.epilogue)).collect::<Vec<_>>().join("; "),
             of: Some(of.clone()),
             cost: launch.cost(),
         }

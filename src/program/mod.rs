@@ -5,10 +5,12 @@
 
 mod abreast;
 mod chains;
+mod dependencies;
 mod explain;
 mod footprint;
 mod fuse;
 mod kernels;
+mod maps;
 mod plan;
 mod precision;
 mod recorder;

@@ -1,10 +1,11 @@
 //! Where every value lies: views, pieces of a whole, states written in place, and temporaries that are
 //! used again as soon as nobody needs them.
 
-use super::abreast::{Launches, join};
+use super::abreast::{self, Launches};
 use super::explain::Attribution;
 use super::fuse::{Chain, chains};
 use super::kernels::kernel;
+use super::maps;
 use super::precision::{Precision, WORTH_HALVING, is_activation};
 use super::split::{Split, split};
 use crate::autodiff::{Node, Op, Site, Tape};
@@ -258,13 +259,12 @@ impl Planner<'_> {
         let launches: Vec<Launch> = self.jobs.iter().map(|job| self.launch(job)).collect();
         let attributions = self.jobs.iter().map(|job| self.attribution(&job.chain)).collect();
         let halves = if precision == Precision::HalfStorage { self.halves(&launches) } else { BTreeSet::new() };
-        let holders =
-            launches.iter().flat_map(|l| l.inputs.iter().chain([&l.output])).filter_map(|view| view.temporary());
+        let holders = launches.iter().flat_map(Launch::views).filter_map(View::temporary);
         let temporary =
             |holder: usize| Temporary { elements: self.nodes[holder].elements(), half: halves.contains(&holder) };
         let temporaries = holders.map(|holder| (holder, temporary(holder))).collect();
         let Launches { mut launches, attributions, temporaries } =
-            join(Launches { launches, attributions, temporaries });
+            maps::join(abreast::join(Launches { launches, attributions, temporaries }));
         let temporaries = reuse(&mut launches, &temporaries);
         Plan { launches, attributions, temporaries }
     }
@@ -324,7 +324,7 @@ impl Planner<'_> {
         };
         let inputs = self.operands(chain).into_iter().map(|id| self.view(id)).collect();
         let output = job.to.unwrap_or_else(|| self.view(chain.node));
-        Launch { kernel, epilogue: chain.epilogue.clone(), inputs, output, abreast: 1 }
+        Launch::new(kernel, chain.epilogue.clone(), inputs, output)
     }
 }
 
@@ -332,7 +332,7 @@ impl Planner<'_> {
 fn reuse(launches: &mut [Launch], temporaries: &BTreeMap<usize, Temporary>) -> Vec<Temporary> {
     let mut lives: BTreeMap<usize, (usize, usize)> = BTreeMap::new();
     for (at, launch) in launches.iter().enumerate() {
-        for view in launch.inputs.iter().chain([&launch.output]) {
+        for view in launch.views() {
             if let BufferId::Temporary(id) = view.buffer {
                 lives.entry(id).or_insert((at, at)).1 = at;
             }
@@ -355,7 +355,7 @@ fn reuse(launches: &mut [Launch], temporaries: &BTreeMap<usize, Temporary>) -> V
         buffers[slot].1.push(life);
         place.insert(id, if own.half { BufferId::Half(slot) } else { BufferId::Temporary(slot) });
     }
-    for view in launches.iter_mut().flat_map(|l| l.inputs.iter_mut().chain([&mut l.output])) {
+    for view in launches.iter_mut().flat_map(Launch::views_mut) {
         if let BufferId::Temporary(id) = view.buffer {
             view.buffer = place[&id];
         }

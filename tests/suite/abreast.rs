@@ -57,8 +57,7 @@ fn twice(device: &Device, kernel: &Arc<dyn Kernel>, operands: &[Operand], in_one
         views.push(View { apart, ..View::whole(BufferId::Stored(id)) });
     }
     let output = views.pop().expect("the last one is the output");
-    let launch =
-        Launch { kernel: kernel.clone(), epilogue: epilogue(kernel.describe()), inputs: views, output, abreast: 2 };
+    let launch = Launch { abreast: 2, ..Launch::new(kernel.clone(), epilogue(kernel.describe()), views, output) };
     let single = |which: usize| {
         let own = |view: &View| View { offset: which * view.apart, apart: 0, ..*view };
         let (inputs, output) = (launch.inputs.iter().map(own).collect(), own(&launch.output));
@@ -217,7 +216,7 @@ fn two_products_that_are_added_are_one_launch() {
         })
     };
     let (abreast, wanted) = of(&Device::Oracle);
-    assert_eq!(abreast, [2, 1, 1]);
+    assert_eq!(abreast, [2, 1], "both products; both maps of their sum");
     equal_on_all_devices(&wanted, |device| of(device).1);
     let [x, a, b] = [0, 7, 14].map(|seed| numbers(36, seed));
     let sum = |i: usize| (0..6).map(|k| x[i / 6 * 6 + k] * (a[k * 6 + i % 6] + b[k * 6 + i % 6])).sum::<f64>();

@@ -94,12 +94,8 @@ fn a_variant_that_is_told_computes_the_product() {
     let told = |name: &str| Tuning::Told(BTreeMap::from([(class("matmul", &product(30, 40, 50)), name.into())]));
     let device = Device::open_tuned(&DeviceChoice::Gpu, &told("32x32s4")).unwrap();
     let view = |n| View::whole(BufferId::Stored(n));
-    let launch = |product: MatMul| Launch {
-        kernel: std::sync::Arc::new(product),
-        epilogue: Epilogue::default(),
-        inputs: vec![view(0), view(1)],
-        output: view(2),
-        abreast: 1,
+    let launch = |product: MatMul| {
+        Launch::new(std::sync::Arc::new(product), Epilogue::default(), vec![view(0), view(1)], view(2))
     };
     assert_eq!(device.variant(&launch(product(30, 40, 50))), "matmul_tiled 32x32s4");
     assert_ne!(device.variant(&launch(product(300, 40, 50))), "matmul_tiled 32x32s4");

@@ -180,13 +180,8 @@ fn input_gradient_over_sevens(device: &Device, window: Window, guard: usize, clo
         buffer("slopes", slopes, &|run| numbers(slopes, RUNS + run)),
     ];
     let out = buffer("out", pixels + 2 * guard, &|_| vec![7.0; pixels + 2 * guard]);
-    let launch = Launch {
-        kernel: Arc::new(Conv { window, part: ConvPart::Input }),
-        epilogue: Epilogue::default(),
-        inputs,
-        output: View { offset: guard, ..out },
-        abreast: 1,
-    };
+    let kernel = Arc::new(Conv { window, part: ConvPart::Input });
+    let launch = Launch::new(kernel, Epilogue::default(), inputs, View { offset: guard, ..out });
     let executable = Executable::new(device, &store, vec![launch], vec![]);
     match clock {
         None => executable.run(&mut store, 0..2, Order::Sequential),

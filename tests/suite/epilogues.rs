@@ -70,13 +70,8 @@ fn computed(device: &Device, elements: usize, first: usize, extras: &[Extra]) ->
         inputs.push(View { offset, ..View::whole(BufferId::Stored(id)) });
     }
     let accesses = std::iter::once(Access::Full).chain(extras.iter().map(|extra| extra.0)).collect();
-    let launch = Launch {
-        kernel: Arc::new(Map { elements }),
-        epilogue: Epilogue { instructions: instructions(extras.len()), extras: accesses },
-        inputs,
-        output,
-        abreast: 1,
-    };
+    let epilogue = Epilogue { instructions: instructions(extras.len()), extras: accesses };
+    let launch = Launch::new(Arc::new(Map { elements }), epilogue, inputs, output);
     Executable::new(device, &store, vec![launch], vec![]).run(&mut store, 0..1, Order::Sequential);
     store.read(out)
 }

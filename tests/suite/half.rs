@@ -26,12 +26,9 @@ fn in_half(device: &Device, kernel: Arc<dyn Kernel>, sizes: [usize; 2]) -> Vec<V
     };
     let (operands, out) = ([0, 1, 2].map(&mut stored), stored(3));
     let half = |n| View::whole(BufferId::Half(n));
-    let copy = |from: View, to: View, n: usize| Launch {
-        kernel: Arc::new(Map { elements: sizes[n] }),
-        epilogue: Epilogue { instructions: vec![Instruction::Extra(0)], extras: vec![Access::Full] },
-        inputs: vec![from],
-        output: to,
-        abreast: 1,
+    let copy = |from: View, to: View, n: usize| {
+        let epilogue = Epilogue { instructions: vec![Instruction::Extra(0)], extras: vec![Access::Full] };
+        Launch::new(Arc::new(Map { elements: sizes[n] }), epilogue, vec![from], to)
     };
     let instructions = vec![
         Instruction::Value,
@@ -41,13 +38,8 @@ fn in_half(device: &Device, kernel: Arc<dyn Kernel>, sizes: [usize; 2]) -> Vec<V
         Instruction::Binary(Binary::Add, 2, 3),
     ];
     // The last operand of the epilogue is where the result goes.
-    let computed = Launch {
-        kernel,
-        epilogue: Epilogue { instructions, extras: vec![Access::Full] },
-        inputs: [0, 1, 2].map(half).to_vec(),
-        output: half(2),
-        abreast: 1,
-    };
+    let epilogue = Epilogue { instructions, extras: vec![Access::Full] };
+    let computed = Launch::new(kernel, epilogue, [0, 1, 2].map(half).to_vec(), half(2));
     let mut launches: Vec<Launch> = operands.into_iter().enumerate().map(|(n, from)| copy(from, half(n), n)).collect();
     launches.extend([computed, copy(half(2), out, 3)]);
     let executable = Executable::new(device, &store, launches, sizes[..3].to_vec());

@@ -87,13 +87,9 @@ fn launch(device: &Device, kernel: &Arc<dyn Kernel>, operands: &[Operand], first
         Instruction::Binary(Binary::Mul, 1, 2),
         Instruction::Binary(Binary::Add, 0, 3),
     ];
-    let launch = Launch {
-        kernel: kernel.clone(),
-        epilogue: Epilogue { instructions, extras: vec![Access::Full] },
-        inputs,
-        output: View { offset: 4, ..View::whole(BufferId::Stored(out)) },
-        abreast: 1,
-    };
+    let epilogue = Epilogue { instructions, extras: vec![Access::Full] };
+    let output = View { offset: 4, ..View::whole(BufferId::Stored(out)) };
+    let launch = Launch::new(kernel.clone(), epilogue, inputs, output);
     let executable = Executable::new(device, &store, vec![launch], vec![]);
     executable.run(&mut store, 0..1, Order::Sequential);
     store.read(out)
@@ -244,12 +240,9 @@ fn log_softmax_and_cross_entropy_keep_their_digits_at_large_logits() {
         store.write(x, 0, 0, &[0.0, 1.0, 2.0, 3.0].map(|logit| first + logit));
         store.write_index(labels, 0, 0, &[1]);
         let view = |id| View::whole(BufferId::Stored(id));
-        let launch = |kernel: Arc<dyn Kernel>, inputs, output| Launch {
-            kernel,
-            epilogue: Epilogue { instructions: vec![Instruction::Value], extras: vec![] },
-            inputs,
-            output: view(output),
-            abreast: 1,
+        let launch = |kernel: Arc<dyn Kernel>, inputs, output| {
+            let epilogue = Epilogue { instructions: vec![Instruction::Value], extras: vec![] };
+            Launch::new(kernel, epilogue, inputs, view(output))
         };
         let launches = vec![
             launch(Arc::new(LogSoftmax { rows: 1, classes: 4 }), vec![view(x)], logs),

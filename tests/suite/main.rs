@@ -17,6 +17,7 @@ mod half; // values kept in half precision
 mod image_data; // CIFAR-100, miniImageNet: read, refused, kept
 mod kernels; // every shader against its twin; every shader validated
 mod kernels_command; // the catalogue, shaders in every language, kernels on a user's arrays
+mod maps; // maps that share what they read, in one launch
 mod memory; // the ring buffer and the reservoir
 mod methods; // each method's step, and the silent bugs of other libraries
 mod metrics; // accuracy and forgetting

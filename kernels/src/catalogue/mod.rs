@@ -67,13 +67,8 @@ impl Entry {
     pub fn launch(&self, values: &Values, variant: Option<Variant>) -> Launch {
         let view = |n| View::whole(BufferId::Stored(n));
         let operands = (self.operands)(values).len();
-        Launch {
-            kernel: (self.kernel)(values, variant),
-            epilogue: (self.epilogue)(values),
-            inputs: (0..operands).map(view).collect(),
-            output: view(operands),
-            abreast: 1,
-        }
+        let (kernel, epilogue) = ((self.kernel)(values, variant), (self.epilogue)(values));
+        Launch::new(kernel, epilogue, (0..operands).map(view).collect(), view(operands))
     }
 
     /// The values at which it is checked: the defaults, and corners such as ragged sizes and each flag.
