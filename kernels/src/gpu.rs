@@ -556,7 +556,7 @@ impl GpuProgram {
             let mirrored: Vec<(u32, usize)> =
                 pipeline.mirrored().map(|(b, format)| (b, mirrors.of(gpu, original(operand(b)), format))).collect();
             let textures: Vec<_> = mirrored.iter().map(|&(_, mirror)| mirrors.view(mirror)).collect();
-            let words = |&Operand { view, elements }: &Operand| {
+            let words = |&Operand { view, elements, .. }: &Operand| {
                 let elements = elements.map(|elements| elements + (launch.abreast - 1) * view.apart);
                 words_of(&view, elements, place(view.buffer).2).unwrap_or(0..original(view.buffer).stride)
             };

@@ -292,11 +292,12 @@ pub struct Launch {
     pub before: Vec<Launch>,
 }
 
-/// An operand of a launch: where it lies, and its elements, where they are known.
+/// An operand of a launch: where it lies; its elements, where they are known; and how an epilogue reads it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Operand {
     pub view: View,
     pub elements: Option<usize>,
+    access: Option<Access>,
 }
 
 impl Launch {
@@ -325,25 +326,26 @@ impl Launch {
     /// Its operands in the order in which a shader numbers them: the output, the inputs, the outputs of what is before it, and
     /// what that reads besides.
     pub(crate) fn operands(&self) -> Vec<Operand> {
-        let output = |part: &Launch| Operand { view: part.output, elements: Some(part.kernel.describe().elements()) };
-        let input = |part: &Launch, n: usize| Operand { view: part.inputs[n], elements: part.elements_of(n) };
-        let own = (0..self.inputs.len()).map(|n| input(self, n));
+        let output = |part: &Launch| {
+            let elements = part.kernel.describe().elements();
+            Operand { view: part.output, elements: Some(elements), access: None }
+        };
+        let own = (0..self.inputs.len()).map(|n| self.input(n));
         let mut all: Vec<_> = std::iter::once(output(self)).chain(own).chain(self.before.iter().map(output)).collect();
         for part in &self.before {
-            for n in 0..part.inputs.len() {
-                if self.number_of_input(&all, &part.inputs[n]).is_none() {
-                    all.push(input(part, n));
+            for input in (0..part.inputs.len()).map(|n| part.input(n)) {
+                if number_of(&all, &input).is_none() {
+                    all.push(input);
                 }
             }
         }
         all
     }
 
-    /// Which of the operands is this input.
-    fn number_of_input(&self, operands: &[Operand], view: &View) -> Option<usize> {
-        let outputs = self.inputs.len() + 1..self.inputs.len() + 1 + self.before.len();
-        let is_it = |&n: &usize| !outputs.contains(&n) && operands[n].view == *view;
-        (1..operands.len()).find(is_it)
+    fn input(&self, n: usize) -> Operand {
+        let extra = n.checked_sub(self.kernel.describe().inputs());
+        let access = extra.map(|extra| self.epilogue.extras[extra]);
+        Operand { view: self.inputs[n], elements: self.elements_of(n), access }
     }
 
     /// What the kernel asks of an adapter.
@@ -383,13 +385,17 @@ impl Launch {
 
     /// Part number `n` as a shader has it.
     fn written<'a>(&self, n: usize, part: &'a Launch, operands: &[Operand], mirrored: bool) -> Part<'a> {
-        let extra = |(view, access): (&View, &Access)| Extra {
+        let own = part.kernel.describe().inputs();
+        let number = |e: usize| match n < self.before.len() {
+            true => number_of(operands, &part.input(e)).expect("it is among the operands"),
+            false => 1 + own + e,
+        };
+        let extra = |(e, (view, access)): (usize, (&View, &Access))| Extra {
             lies: self.lies(n, view, access, mirrored),
             by_four: view.is_by_four(),
-            number: self.number_of_input(operands, view).expect("it is among the operands"),
+            number: number(e),
         };
-        let own = part.kernel.describe().inputs();
-        let extras = part.inputs[own..].iter().zip(&part.epilogue.extras).map(extra).collect();
+        let extras = part.inputs[own..].iter().zip(&part.epilogue.extras).enumerate().map(extra).collect();
         Part { epilogue: &part.epilogue, extras, by_four: part.output.is_by_four() }
     }
 
@@ -421,23 +427,14 @@ impl Launch {
         Cost { bytes: all.bytes - self.read_again_bytes(), ..all }
     }
 
-    /// Bytes that several of its parts read, but for the first time, or that one of them has just computed.
+    /// Bytes that a map reads which one before it has read or written.
     fn read_again_bytes(&self) -> f64 {
-        let reads = self.parts().map(|part| part.inputs.len()).sum::<usize>();
-        let computed = |n: usize, view: &View| self.before[..n].iter().any(|part| part.output == *view);
-        let parts = self.parts().enumerate();
-        let fresh = parts.flat_map(|(n, part)| part.inputs.iter().filter(move |view| !computed(n, view)));
-        let mut distinct: Vec<&View> = vec![];
-        fresh.for_each(|view| {
-            if !distinct.contains(&view) {
-                distinct.push(view)
-            }
-        });
-        if self.before.is_empty() {
-            0.0
-        } else {
-            4.0 * ((reads - distinct.len()) * self.kernel.describe().elements()) as f64
+        let (mut known, mut again): (Vec<&View>, usize) = (vec![], 0);
+        for part in self.parts().filter(|_| !self.before.is_empty()) {
+            again += part.inputs.iter().filter(|view| known.contains(view)).count();
+            known.extend(part.inputs.iter().chain([&part.output]));
         }
+        4.0 * (again * self.kernel.describe().elements()) as f64
     }
 
     /// Bytes that are not read and written, since results, and operands of products and epilogues, are kept in half precision.
@@ -448,4 +445,9 @@ impl Launch {
         let read = self.inputs.iter().zip(sizes).chain([(&self.output, kernel.elements())]);
         read.filter(|(view, _)| view.buffer.is_half()).map(|(_, elements)| 2.0 * elements as f64).sum()
     }
+}
+
+/// Which of the operands is this one, which an epilogue reads.
+fn number_of(operands: &[Operand], input: &Operand) -> Option<usize> {
+    operands.iter().position(|known| known.access == input.access && known.view == input.view)
 }

@@ -1,11 +1,11 @@
 //! Launches that do the same to different operands, and of which neither needs the other, become one: where two models see the
-//! same images, one for each layer. A GPU takes as long for two small launches as for two large ones.
+//! same images, one for each layer. A small launch takes a GPU no longer for being larger.
 
 use super::dependencies::Dependencies;
 use super::explain::Attribution;
 use super::plan::Temporary;
 use hindsight_kernels::{BufferId, Launch, View};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Elements of a result up to which launches are joined: larger ones keep a GPU busy by themselves, and joined they would need the
 /// memory of both at once.
@@ -29,12 +29,12 @@ pub(super) fn join(all: Launches) -> Launches {
             }
         }
     }
-    let (order, pairs, beside) = (joiner.dependencies.order(), joiner.pairs, joiner.beside);
-    rewritten(all, &order, &pairs, &beside)
+    let (order, pairs, holders) = (joiner.dependencies.order(), joiner.pairs, joiner.holders);
+    rewritten(all, &order, &pairs, &holders)
 }
 
-/// A temporary that lies behind another in the buffer of both.
-type Beside = BTreeMap<usize, usize>;
+/// Pairs of temporaries, the second of which lies behind the first in the buffer of both.
+type Placed = Vec<[usize; 2]>;
 
 struct Joiner<'a> {
     all: &'a Launches,
@@ -43,7 +43,12 @@ struct Joiner<'a> {
     dependencies: Dependencies,
     /// Of each pair the launch whose operands lie first, and the other.
     pairs: BTreeMap<usize, usize>,
-    beside: Beside,
+    /// Launches that are in a pair.
+    paired: BTreeSet<usize>,
+    /// By each temporary that lies with another, the first of the two.
+    holders: BTreeMap<usize, usize>,
+    /// The launches that write each temporary.
+    writers: BTreeMap<usize, Vec<usize>>,
 }
 
 impl<'a> Joiner<'a> {
@@ -53,7 +58,9 @@ impl<'a> Joiner<'a> {
             known: HashMap::new(),
             dependencies: Dependencies::of(&all.launches),
             pairs: BTreeMap::new(),
-            beside: Beside::new(),
+            paired: BTreeSet::new(),
+            holders: BTreeMap::new(),
+            writers: writers(&all.launches),
         }
     }
 
@@ -68,39 +75,35 @@ impl<'a> Joiner<'a> {
             return vec![];
         }
         let known = self.known.entry(format!("{kernel:?} {epilogue:?}")).or_default();
-        let paired = |&launch: &usize| self.pairs.iter().any(|(&first, &second)| first == launch || second == launch);
-        let free = known.iter().copied().filter(|launch| !paired(launch)).collect();
+        let free = known.iter().copied().filter(|launch| !self.paired.contains(launch)).collect();
         known.push(launch);
         free
     }
 
     /// Joins two launches, the second one's operands behind the first one's; if that is possible.
     fn join(&mut self, first: usize, second: usize) -> bool {
-        let Some(beside) = self.placed(first, second) else { return false };
+        let Some(placed) = self.placed(first, second) else { return false };
         let dependent = self.dependencies.needs(first, second) || self.dependencies.needs(second, first);
-        if dependent || self.read_where_written(&beside) {
+        if dependent || placed.iter().any(|pair| self.one_is_read_where_the_other_is_written(*pair)) {
             return false;
         }
-        self.beside = beside;
+        self.holders.extend(placed.iter().flat_map(|&[first, second]| [(first, first), (second, first)]));
         self.pairs.insert(first, second);
+        self.paired.extend([first, second]);
         self.dependencies.join(first, second);
         true
     }
 
-    /// What lies behind what, if these two are to be joined.
-    fn placed(&self, first: usize, second: usize) -> Option<Beside> {
+    /// What must be placed so that these two can be joined, if it can be.
+    fn placed(&self, first: usize, second: usize) -> Option<Placed> {
         let [a, b] = [first, second].map(|launch| &self.all.launches[launch]);
-        let mut beside = self.beside.clone();
-        for (a, b) in a.views().zip(b.views()) {
-            if !self.lie_apart(a, b, &mut beside) {
-                return None;
-            }
-        }
-        Some(beside)
+        let mut placed = Placed::new();
+        let all_apart = a.views().zip(b.views()).all(|(a, b)| self.lie_apart(a, b, &mut placed));
+        all_apart.then_some(placed)
     }
 
     /// Whether two operands are the same, or lie apart in one buffer, where temporaries can be placed so.
-    fn lie_apart(&self, a: &View, b: &View, beside: &mut Beside) -> bool {
+    fn lie_apart(&self, a: &View, b: &View, placed: &mut Placed) -> bool {
         if a == b {
             return true;
         }
@@ -111,52 +114,64 @@ impl<'a> Joiner<'a> {
             }
             (BufferId::Temporary(i), BufferId::Temporary(j)) => {
                 let alike = a.offset == b.offset && self.all.temporaries[&i] == self.all.temporaries[&j];
-                alike && i != j && place(i, j, beside)
+                alike && i != j && self.place([i, j], placed)
             }
             _ => false,
         }
     }
 
-    /// Whether a launch would read the buffer that it writes.
-    fn read_where_written(&self, beside: &Beside) -> bool {
-        let buffer = |view: &View| match view.buffer {
-            BufferId::Temporary(id) => Some(holder(id, beside)),
-            _ => None,
+    /// Whether the second temporary can lie behind the first one, or already does.
+    fn place(&self, pair: [usize; 2], placed: &mut Placed) -> bool {
+        let [first, second] = pair;
+        let lies_so = self.holders.get(&second) == Some(&first) && first != second;
+        let free = |id: usize| !self.holders.contains_key(&id) && !placed.iter().flatten().any(|&other| other == id);
+        if lies_so || placed.contains(&pair) {
+            return true;
+        }
+        let both = free(first) && free(second);
+        if both {
+            placed.push(pair);
+        }
+        both
+    }
+
+    /// Whether a launch reads one of two temporaries and writes the other: it would read the buffer that it writes.
+    fn one_is_read_where_the_other_is_written(&self, pair: [usize; 2]) -> bool {
+        let reads = |launch: usize, id: usize| {
+            self.all.launches[launch].inputs.iter().any(|view| view.buffer == BufferId::Temporary(id))
         };
-        self.all.launches.iter().any(|launch| {
-            let written = buffer(&launch.output);
-            let reads = |view: &View| *view != launch.output && buffer(view) == written;
-            written.is_some() && launch.inputs.iter().any(reads)
-        })
+        let writers = |id: usize| self.writers.get(&id).into_iter().flatten();
+        let [first, second] = pair;
+        writers(first).any(|&n| reads(n, second)) || writers(second).any(|&n| reads(n, first))
     }
 }
 
-/// Whether one temporary can lie behind another, or already does.
-fn place(first: usize, second: usize, beside: &mut Beside) -> bool {
-    if beside.get(&second) == Some(&first) {
-        return true;
+/// The launches that write each temporary.
+fn writers(launches: &[Launch]) -> BTreeMap<usize, Vec<usize>> {
+    let mut writers: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    for (n, launch) in launches.iter().enumerate() {
+        if let Some(id) = launch.output.temporary() {
+            writers.entry(id).or_default().push(n);
+        }
     }
-    let free = |id: usize| !beside.contains_key(&id) && !beside.values().any(|&holder| holder == id);
-    let both = free(first) && free(second);
-    if both {
-        beside.insert(second, first);
-    }
-    both
-}
-
-/// The temporary in whose buffer one lies.
-fn holder(id: usize, beside: &Beside) -> usize {
-    beside.get(&id).copied().unwrap_or(id)
+    writers
 }
 
 /// The launches in that order, with pairs joined and their temporaries behind one another.
-fn rewritten(all: Launches, order: &[usize], pairs: &BTreeMap<usize, usize>, beside: &Beside) -> Launches {
+fn rewritten(
+    all: Launches,
+    order: &[usize],
+    pairs: &BTreeMap<usize, usize>,
+    holders: &BTreeMap<usize, usize>,
+) -> Launches {
     let Launches { launches, attributions, mut temporaries } = all;
     let length = |id: usize| aligned(temporaries[&id].elements);
     let moved = |view: &View| match view.buffer {
-        BufferId::Temporary(id) => match beside.get(&id) {
-            Some(&first) => View { buffer: BufferId::Temporary(first), offset: view.offset + length(first), ..*view },
-            None => *view,
+        BufferId::Temporary(id) => match holders.get(&id) {
+            Some(&first) if first != id => {
+                View { buffer: BufferId::Temporary(first), offset: view.offset + length(first), ..*view }
+            }
+            _ => *view,
         },
         _ => *view,
     };
@@ -173,7 +188,7 @@ fn rewritten(all: Launches, order: &[usize], pairs: &BTreeMap<usize, usize>, bes
     };
     let joined_launches = order.iter().map(joined).collect();
     let attributions = order.iter().map(|&n| attributions[n].clone()).collect();
-    for (second, first) in beside {
+    for (second, first) in holders.iter().filter(|(id, holder)| id != holder) {
         let behind = temporaries.remove(second).expect("it was a temporary");
         let holder = temporaries.get_mut(first).expect("so was this");
         holder.elements = aligned(holder.elements) + behind.elements;

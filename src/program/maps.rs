@@ -5,15 +5,19 @@ use super::abreast::Launches;
 use super::dependencies::Dependencies;
 use super::explain::Attribution;
 use hindsight_kernels::{Access, Launch, View};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// Operands that a launch may have, so that it fits the bindings of every adapter.
 const MOST_OPERANDS: usize = 8;
 
 /// Joins what can be joined. What remains is in an order in which it can be computed.
 pub(super) fn join(all: Launches) -> Launches {
-    let mut joiner =
-        Joiner { launches: &all.launches, dependencies: Dependencies::of(&all.launches), groups: BTreeMap::new() };
+    let mut joiner = Joiner {
+        launches: &all.launches,
+        dependencies: Dependencies::of(&all.launches),
+        groups: BTreeMap::new(),
+        touch: HashMap::new(),
+    };
     for launch in 0..all.launches.len() {
         joiner.place(launch);
     }
@@ -29,6 +33,8 @@ struct Joiner<'a> {
     dependencies: Dependencies,
     /// Maps that are joined, in order, by the first of them.
     groups: BTreeMap<usize, Vec<usize>>,
+    /// The groups that read or write what lies there.
+    touch: HashMap<View, BTreeSet<usize>>,
 }
 
 impl Joiner<'_> {
@@ -37,9 +43,13 @@ impl Joiner<'_> {
         if !is_joinable(&self.launches[map]) {
             return;
         }
-        let fitting = self.groups.iter().find(|(_, group)| self.fits(map, group)).map(|(&first, _)| first);
-        let first = fitting.unwrap_or(map);
+        let near: BTreeSet<usize> =
+            full(&self.launches[map]).flat_map(|view| self.touch.get(view)).flatten().copied().collect();
+        let first = near.into_iter().find(|first| self.fits(map, &self.groups[first])).unwrap_or(map);
         self.groups.entry(first).or_default().push(map);
+        for view in self.launches[map].views() {
+            self.touch.entry(*view).or_default().insert(first);
+        }
         if first != map {
             self.dependencies.join(first, map);
         }
@@ -49,7 +59,7 @@ impl Joiner<'_> {
         let (own, first) = (&self.launches[map], group[0]);
         let others = || group.iter().map(|&n| &self.launches[n]);
         let as_many = own.kernel.describe().elements() == self.launches[first].kernel.describe().elements();
-        let operands: BTreeSet<_> = others().chain([own]).flat_map(Launch::views).map(placed).collect();
+        let operands: HashSet<&View> = others().chain([own]).flat_map(Launch::views).collect();
         as_many
             && others().any(|other| shares(other, own))
             && others().all(|other| element_by_element(other, own))
@@ -64,19 +74,17 @@ fn is_joinable(launch: &Launch) -> bool {
     launch.kernel.describe().only_epilogue() && launch.abreast == 1 && !half
 }
 
-/// A view as something that has an order.
-fn placed(view: &View) -> (hindsight_kernels::BufferId, usize, [usize; 3]) {
-    let step = view.step;
-    (view.buffer, view.offset, [step.stride, step.every, step.period])
-}
-
 fn reads(launch: &Launch) -> impl Iterator<Item = (&View, &Access)> {
     launch.inputs.iter().zip(&launch.epilogue.extras)
 }
 
+/// What a map reads element by element.
+fn full(launch: &Launch) -> impl Iterator<Item = &View> {
+    reads(launch).filter(|(_, access)| **access == Access::Full).map(|(view, _)| view)
+}
+
 /// Whether the second of two maps reads what the first one reads or writes.
 fn shares(first: &Launch, second: &Launch) -> bool {
-    let full = |launch| reads(launch).filter(|(_, access)| **access == Access::Full).map(|(view, _)| view);
     full(second).any(|view| *view == first.output || full(first).any(|other| other == view))
 }
 

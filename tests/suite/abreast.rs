@@ -222,3 +222,16 @@ fn two_products_that_are_added_are_one_launch() {
     let sum = |i: usize| (0..6).map(|k| x[i / 6 * 6 + k] * (a[k * 6 + i % 6] + b[k * 6 + i % 6])).sum::<f64>();
     assert!(wanted[0].iter().enumerate().all(|(i, found)| (found - sum(i).exp()).abs() < 1e-9), "{wanted:?}");
 }
+
+#[test]
+fn an_epilogue_may_read_what_its_kernel_reads() {
+    let of = |device: &Device| {
+        Scene::new(device, 5, 6).outcome(|tape, scene| {
+            let x = tape.load(&scene.x);
+            tape.assign(&scene.out, x.matmul(tape.load(&scene.weights[0])) + x);
+        })
+    };
+    let (abreast, wanted) = of(&Device::Oracle);
+    assert_eq!(abreast, [1]);
+    equal_on_all_devices(&wanted, |device| of(device).1);
+}
