@@ -51,9 +51,10 @@ pub(super) fn grid(program: &Explanation) -> Grid {
 }
 
 /// How to read the tables.
-pub(super) const LEGEND: &str = "x: what the kernel computed; a, b, ..: further operands. Operation + n: n more are \
-computed on the way, and recorded there or at the lines in brackets. ∂: recorded by the gradient of that line, ∂∂: by the \
-gradient of its gradient.";
+pub(super) const LEGEND: &str = "x: what the kernel computed; a, b, ..: further operands; a semicolon stands between the \
+results of one launch. 2 of: two launches in one, whose operands lie apart. Operation + n: n more are computed \
+on the way, and recorded there or at the lines in brackets. ∂: recorded by the gradient of that line, ∂∂: by the gradient \
+of its gradient.";
 
 /// All programs, for the screen. Ends with a newline.
 pub fn explain(programs: &[Explanation]) -> String {
