@@ -40,6 +40,14 @@ struct Scratch<F> {
     registers: Vec<F>,
 }
 
+/// The stored buffers, those of all runs and those of one, as a step of that run finds them.
+#[derive(Clone, Copy)]
+struct Around<'a, F> {
+    shared: &'a [HostBuffer<F>],
+    run: &'a [HostBuffer<F>],
+    step: usize,
+}
+
 /// Threads that share each of so many runs.
 pub(crate) fn threads_of_a_run(runs: usize) -> usize {
     (rayon::current_num_threads() / runs.max(1)).max(1)
@@ -167,12 +175,12 @@ impl<F: TwinCall> CpuProgram<F> {
                 BufferId::Stored(id) => {
                     let mut buffer = std::mem::take(&mut run[id]);
                     let HostBuffer::Float(out) = &mut buffer else { panic!("an output must be floats, one row a run") };
-                    self.abreast(launch, shared, run, arena, step, out);
+                    self.abreast(launch, Around { shared, run, step }, arena, out);
                     run[id] = buffer;
                 }
                 BufferId::Temporary(id) | BufferId::Half(id) => {
                     let mut out = std::mem::take(&mut arena.temporaries[id]);
-                    self.abreast(launch, shared, run, arena, step, &mut out);
+                    self.abreast(launch, Around { shared, run, step }, arena, &mut out);
                     arena.temporaries[id] = out;
                 }
             }
@@ -188,76 +196,50 @@ impl<F: TwinCall> CpuProgram<F> {
         watch: &mut impl Watch,
     ) -> Vec<Deferred<F>> {
         let (number, step) = at;
+        let around = Around { shared, run, step };
         let mut deferred = Vec::new();
         for (n, launch) in self.launches.iter().enumerate() {
             watch.time(number, step, n, || {
-                for launch in launch.parts() {
-                    self.deferred(launch, shared, run, arena, step, &mut deferred);
-                }
+                launch.parts().for_each(|launch| self.deferred(launch, around, arena, &mut deferred));
             });
         }
         deferred
     }
 
     /// A launch whose result waits, if a stored buffer takes it.
-    fn deferred(
-        &self,
-        launch: &Launch,
-        shared: &[HostBuffer<F>],
-        run: &[HostBuffer<F>],
-        arena: &mut Arena<F>,
-        step: usize,
-        deferred: &mut Vec<Deferred<F>>,
-    ) {
-        let elements = launch.kernel.describe().elements();
+    fn deferred(&self, launch: &Launch, around: Around<'_, F>, arena: &mut Arena<F>, deferred: &mut Vec<Deferred<F>>) {
         match launch.output.buffer {
             BufferId::Stored(id) => {
                 for which in 0..launch.abreast {
-                    let mut out = vec![F::ZERO; elements];
-                    self.launch(launch, shared, run, arena, (step, which), &mut out);
-                    deferred.push((id, start(&launch.output, step, which), out));
+                    let mut out = vec![F::ZERO; launch.kernel.describe().elements()];
+                    self.launch(launch, which, around, arena, &mut out);
+                    deferred.push((id, start(&launch.output, around.step, which), out));
                 }
             }
             BufferId::Temporary(id) | BufferId::Half(id) => {
                 let mut out = std::mem::take(&mut arena.temporaries[id]);
-                self.abreast(launch, shared, run, arena, step, &mut out);
+                self.abreast(launch, around, arena, &mut out);
                 arena.temporaries[id] = out;
             }
         }
     }
 
     /// All that a launch stands for, into the buffer of its output.
-    fn abreast(
-        &self,
-        launch: &Launch,
-        shared: &[HostBuffer<F>],
-        run: &[HostBuffer<F>],
-        arena: &mut Arena<F>,
-        step: usize,
-        out: &mut [F],
-    ) {
+    fn abreast(&self, launch: &Launch, around: Around<'_, F>, arena: &mut Arena<F>, out: &mut [F]) {
         for which in 0..launch.abreast {
-            let start = start(&launch.output, step, which);
-            self.launch(launch, shared, run, arena, (step, which), &mut out[start..]);
+            let start = start(&launch.output, around.step, which);
+            self.launch(launch, which, around, arena, &mut out[start..]);
         }
     }
 
-    /// One of those that a launch stands for (`at`: the step, and which of them).
-    fn launch(
-        &self,
-        launch: &Launch,
-        shared: &[HostBuffer<F>],
-        run: &[HostBuffer<F>],
-        arena: &mut Arena<F>,
-        at: (usize, usize),
-        out: &mut [F],
-    ) {
+    /// One of those that a launch stands for.
+    fn launch(&self, launch: &Launch, which: usize, around: Around<'_, F>, arena: &mut Arena<F>, out: &mut [F]) {
         let kernel = launch.kernel.describe();
         let (elements, rows) = (kernel.elements(), kernel.rows());
         let out = &mut out[..elements];
         let of = |view: &View| match *view == launch.output {
             true => Input::Out,
-            false => input(view, shared, run, &arena.temporaries, at),
+            false => around.input(view, which, &arena.temporaries),
         };
         let inputs: Vec<Input<'_, F>> = launch.inputs.iter().map(of).collect();
         let at_a_time = rows.div_ceil(pieces(launch, arena.threads));
@@ -335,23 +317,20 @@ fn start(view: &View, step: usize, which: usize) -> usize {
     view.offset + view.step.at(step) + which * view.apart
 }
 
-fn input<'a, F: Float>(
-    view: &View,
-    shared: &'a [HostBuffer<F>],
-    run: &'a [HostBuffer<F>],
-    temporaries: &'a [Vec<F>],
-    (step, which): (usize, usize),
-) -> Input<'a, F> {
-    let start = start(view, step, which);
-    let id = match view.buffer {
-        BufferId::Temporary(id) | BufferId::Half(id) => return Input::Float(&temporaries[id][start..]),
-        BufferId::Stored(id) => id,
-    };
-    let own = &run[id];
-    match if matches!(own, HostBuffer::Absent) { &shared[id] } else { own } {
-        HostBuffer::Float(x) => Input::Float(&x[start..]),
-        HostBuffer::Index(x) => Input::Index(&x[start..]),
-        HostBuffer::Bytes(x) => Input::Bytes(x, start),
-        HostBuffer::Absent => panic!("buffer {id} is read in the launch that writes it"),
+impl<'a, F: Float> Around<'a, F> {
+    /// An operand of one of those that a launch stands for.
+    fn input(self, view: &View, which: usize, temporaries: &'a [Vec<F>]) -> Input<'a, F> {
+        let start = start(view, self.step, which);
+        let id = match view.buffer {
+            BufferId::Temporary(id) | BufferId::Half(id) => return Input::Float(&temporaries[id][start..]),
+            BufferId::Stored(id) => id,
+        };
+        let own = &self.run[id];
+        match if matches!(own, HostBuffer::Absent) { &self.shared[id] } else { own } {
+            HostBuffer::Float(x) => Input::Float(&x[start..]),
+            HostBuffer::Index(x) => Input::Index(&x[start..]),
+            HostBuffer::Bytes(x) => Input::Bytes(x, start),
+            HostBuffer::Absent => panic!("buffer {id} is read in the launch that writes it"),
+        }
     }
 }
