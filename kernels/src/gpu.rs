@@ -10,7 +10,7 @@ use self::cleared::Cleared;
 use crate::choices::{Choices, Tuning};
 use crate::device::{AdapterSummary, DeviceError};
 use crate::half;
-use crate::launch::{BufferId, Launch, Operand, Shader, View};
+use crate::launch::{BufferId, Launch, Operand, Shader, View, aligned};
 use crate::mirror::{self, Mirrors, Original, Read, Stale, Words};
 use crate::store::{BufferInfo, Kind, Store};
 use rayon::prelude::*;
@@ -397,10 +397,6 @@ pub(crate) struct GpuMemory {
     strides: Vec<usize>,
 }
 
-fn run_stride(elements: usize) -> usize {
-    elements.next_multiple_of(64)
-}
-
 impl GpuMemory {
     pub(crate) fn new(gpu: Arc<Gpu>, runs: usize) -> GpuMemory {
         GpuMemory { gpu, runs, buffers: vec![], strides: vec![] }
@@ -408,8 +404,8 @@ impl GpuMemory {
 
     pub(crate) fn allocate(&mut self, info: &BufferInfo) {
         let words = if info.kind == Kind::Bytes { info.elements.div_ceil(4) } else { info.elements };
-        let (stride, copies) = if info.shared { (0, 1) } else { (run_stride(words), self.runs) };
-        self.buffers.push(self.gpu.storage(&info.name, run_stride(words) * copies));
+        let (stride, copies) = if info.shared { (0, 1) } else { (aligned(words), self.runs) };
+        self.buffers.push(self.gpu.storage(&info.name, aligned(words) * copies));
         self.strides.push(stride);
     }
 
@@ -516,7 +512,7 @@ impl GpuProgram {
         let step = gpu.storage("step", 2);
         let halves: BTreeSet<usize> = launches.iter().filter_map(|launch| launch.output.buffer.half()).collect();
         let temporary = |(id, &elements): (usize, &usize)| {
-            let (stride, numbers_a_word) = (run_stride(elements), if halves.contains(&id) { 2 } else { 1 });
+            let (stride, numbers_a_word) = (aligned(elements), if halves.contains(&id) { 2 } else { 1 });
             (gpu.storage("temporary", stride * store.runs() / numbers_a_word), stride)
         };
         let temporaries: Vec<(wgpu::Buffer, usize)> = temporaries.iter().enumerate().map(temporary).collect();

@@ -80,11 +80,16 @@ impl View {
         if let BufferId::Temporary(id) = self.buffer { Some(id) } else { None }
     }
 
-    /// Whether it begins at a multiple of four elements, in every run and at every step. (Runs lie a multiple of 64
-    /// elements apart.)
+    /// Whether it begins at a multiple of four elements, in every run and at every step. (Runs lie [`aligned`].)
     pub(crate) fn is_by_four(&self) -> bool {
         [self.offset, self.step.stride, self.apart].iter().all(|elements| elements.is_multiple_of(4))
     }
+}
+
+/// Elements, rounded up, from one to the next of several that lie in one buffer, such as the parts of a GPU's runs: each then begins
+/// where four neighbours can be loaded at a time, on a boundary of 64.
+pub fn aligned(elements: usize) -> usize {
+    elements.next_multiple_of(64)
 }
 
 /// An operand as a CPU twin sees it; slices begin at the view and may be longer than the operand.

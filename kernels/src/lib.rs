@@ -68,7 +68,7 @@ pub use gather_pixels::{BLANK, GatherPixels};
 pub use gather_rows::GatherRows;
 pub use gpu::{Counts, Gpu, GpuReading, Traits};
 pub use largest::Largest;
-pub use launch::{BufferId, Cost, Describe, Input, Kernel, Launch, Shader, Stride, Twin, View, spread_groups};
+pub use launch::{BufferId, Cost, Describe, Input, Kernel, Launch, Shader, Stride, Twin, View, aligned, spread_groups};
 pub use log_softmax::LogSoftmax;
 pub use map::Map;
 pub use matmul::{MatMul, Ones, Variant};

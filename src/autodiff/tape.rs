@@ -146,6 +146,7 @@ impl Tape {
     /// The row that a step sees where `every` steps see the same: row `step / every % rows`.
     #[track_caller]
     pub fn row_every(&self, stored: &Stored, every: usize) -> Var<'_> {
+        assert_eq!(stored.offset, 0, "row: a part of a buffer has no rows");
         self.record(Op::Row(stored.id, stride(stored, every)), &[], stored.shape.clone(), stored.values)
     }
 

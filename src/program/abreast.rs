@@ -4,7 +4,7 @@
 use super::dependencies::Dependencies;
 use super::explain::Attribution;
 use super::plan::Temporary;
-use hindsight_kernels::{BufferId, Launch, View};
+use hindsight_kernels::{BufferId, Launch, View, aligned};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Elements of a result up to which launches are joined: larger ones keep a GPU busy by themselves, and joined they would need the
@@ -194,9 +194,4 @@ fn rewritten(
         holder.elements = aligned(holder.elements) + behind.elements;
     }
     Launches { launches: joined_launches, attributions, temporaries }
-}
-
-/// Elements from one to the next of several that lie in one buffer: each begins where those of a run may begin.
-pub(super) fn aligned(elements: usize) -> usize {
-    elements.next_multiple_of(64)
 }

@@ -98,7 +98,7 @@ impl<'a> Fusion<'a> {
     fn decide(&mut self, id: usize, by_force: bool) {
         let node = &self.nodes[id];
         let elementwise = node.op.is_elementwise();
-        let repeated = cheap(node) || self.adds_two_alike(node);
+        let repeated = cheap(node) || self.adds_two_alike(id);
         if elementwise && (by_force || (self.read_by[id].len() != 1 && !repeated)) {
             self.stored[id] = true;
         }
@@ -136,14 +136,14 @@ impl<'a> Fusion<'a> {
 
     /// Whether a node adds up what two launches compute that differ in their operands alone. They may become one, if neither of them
     /// has to wait for the other to add what that has computed.
-    fn adds_two_alike(&self, node: &Node) -> bool {
-        let adds = node.op == Op::Binary(Binary::Add) && node.elements() <= FEW;
-        adds && {
-            let [a, b] = [0, 1].map(|i| &self.nodes[self.behind(node.inputs[i])]);
-            let shapes = |node: &Node| node.inputs.iter().map(|&i| self.nodes[i].shape.clone()).collect::<Vec<_>>();
-            let heavy = !a.op.is_elementwise() && !a.op.is_view() && a.op != Op::Concat;
-            heavy && a.op == b.op && shapes(a) == shapes(b)
+    fn adds_two_alike(&self, id: usize) -> bool {
+        let node = &self.nodes[id];
+        if node.op != Op::Binary(Binary::Add) || node.elements() > FEW {
+            return false;
         }
+        let [a, b] = [0, 1].map(|i| self.behind(node.inputs[i]));
+        let shapes = |id: usize| self.nodes[id].inputs.iter().map(|&input| &self.nodes[input].shape);
+        self.is_heavy(a) && self.nodes[a].op == self.nodes[b].op && shapes(a).eq(shapes(b))
     }
 
     /// The node behind reshapes.

@@ -332,10 +332,8 @@ impl Planner<'_> {
 fn reuse(launches: &mut [Launch], temporaries: &BTreeMap<usize, Temporary>) -> Vec<Temporary> {
     let mut lives: BTreeMap<usize, (usize, usize)> = BTreeMap::new();
     for (at, launch) in launches.iter().enumerate() {
-        for view in launch.views() {
-            if let BufferId::Temporary(id) = view.buffer {
-                lives.entry(id).or_insert((at, at)).1 = at;
-            }
+        for id in launch.views().filter_map(View::temporary) {
+            lives.entry(id).or_insert((at, at)).1 = at;
         }
     }
     // The largest first: each buffer is as large as its first value, and smaller ones find room in time.
@@ -356,7 +354,7 @@ fn reuse(launches: &mut [Launch], temporaries: &BTreeMap<usize, Temporary>) -> V
         place.insert(id, if own.half { BufferId::Half(slot) } else { BufferId::Temporary(slot) });
     }
     for view in launches.iter_mut().flat_map(Launch::views_mut) {
-        if let BufferId::Temporary(id) = view.buffer {
+        if let Some(id) = view.temporary() {
             view.buffer = place[&id];
         }
     }

@@ -1,12 +1,11 @@
 //! The buffers of a set of runs on a device, and programs replayed over them.
 
-use super::abreast::aligned;
 use super::footprint::{Footprint, Held, Ledger};
 use super::plan::plan;
 use super::precision::Precision;
 use super::recorder::Recorder;
 use crate::autodiff::{Site, Stored, Tape};
-use hindsight_kernels::{BufferInfo, Cost, Device, Executable, Kind, Launch, Order, Reading, Store};
+use hindsight_kernels::{BufferInfo, Cost, Device, Executable, Kind, Launch, Order, Reading, Store, aligned};
 use std::ops::Range;
 
 /// Runs side by side on one device: every buffer has one part a run.
@@ -158,13 +157,18 @@ impl Session {
 
     /// The numbers of every run. Waits for the device.
     pub fn read(&mut self, from: &Stored) -> Vec<Vec<f64>> {
-        let own = from.offset..from.offset + from.rows * from.shape.iter().product::<usize>();
-        self.store.read(from.id).into_iter().map(|run| run[own.clone()].to_vec()).collect()
+        let mut runs = self.store.read(from.id);
+        for run in &mut runs {
+            run.drain(..from.offset);
+            run.truncate(from.rows * from.shape.iter().product::<usize>());
+        }
+        runs
     }
 
     /// The numbers of every run as they will be when all that was handed over so far is done, of a buffer that is held whole. Does not
     /// wait for a GPU.
     pub fn read_later(&mut self, from: &Stored) -> Reading {
+        assert_eq!(from.offset, 0, "read_later: a part of a buffer");
         self.store.read_later(from.id)
     }
 
