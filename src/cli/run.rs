@@ -80,9 +80,10 @@ fn folder(args: &RunArgs, started: SystemTime) -> Result<RunFolder, CliError> {
 fn train(args: &RunArgs, folder: RunFolder, origin: Origin, kept: Kept) -> Result<(), CliError> {
     refuse_repeated_method(args);
     refuse_untrainable(args);
-    let data = args.data.load(args.benchmark(), args.quiet)?;
     let tuned = args.read_tuned()?;
-    let device = args.place.open()?;
+    // A driver takes as long to start as data to be read.
+    let (data, device) = rayon::join(|| args.data.load(args.benchmark(), args.quiet), || args.place.open());
+    let (data, device) = (data?, device?);
     if args.explain || matches!(kept, Kept::Profile { .. }) {
         profile::explain(args, &tuned, &device)?;
     }
