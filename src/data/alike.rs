@@ -1,15 +1,18 @@
-//! An order of images in which neighbours look alike, for kernels that meet several of them at a time and pass over
-//! what none of these has lit: two of them on the CPU (kernels/src/sparse/), a tile of them on software Vulkan
-//! (shaders/matmul_subgroup.wgsl).
+//! An order of images in which neighbours look alike, and of their pixels in which those come together that are seldom lit; for
+//! kernels that meet several images at a time and pass over what none of these has lit: two of them on the CPU (kernels/src/sparse/),
+//! a tile of them on software Vulkan, pixel by pixel (shaders/matmul_subgroup.wgsl), and on hardware, by blocks of pixels
+//! (shaders/matmul_tiled.wgsl).
 
 use rayon::prelude::*;
 use std::cmp::Reverse;
 
-/// Images of a tile.
-const GROUP: usize = 24;
+/// Images of a group: a tile of hardware, and several of software Vulkan.
+const GROUP: usize = 64;
+/// Pixels that are loaded together.
+const WORD: usize = 4;
 
 /// The numbers of images of `pixels` bytes, of which a step computes `at_a_time`. Those of a step are ordered in groups of
-/// 24 which together have few words of four pixels lit, and those of a group so that the two of each pair,
+/// 64 which together have few words of four pixels lit, and those of a group so that the two of each pair,
 /// 2p and 2p + 1, differ in few lit pixels.
 pub fn in_groups(images: &[u8], pixels: usize, at_a_time: usize) -> Vec<usize> {
     let steps = images.par_chunks(at_a_time * pixels).enumerate();
@@ -20,9 +23,21 @@ pub fn in_groups(images: &[u8], pixels: usize, at_a_time: usize) -> Vec<usize> {
     steps.flat_map_iter(in_groups).collect()
 }
 
+/// The numbers of an image's pixels, four and four that are neighbours: first those that most of the images have lit.
+pub fn by_use(images: &[u8], pixels: usize) -> Vec<usize> {
+    let numbers: Vec<usize> = (0..pixels).collect();
+    let mut uses = vec![0; pixels.div_ceil(WORD)];
+    for image in images.chunks_exact(pixels) {
+        uses.iter_mut().zip(image.chunks(WORD)).for_each(|(uses, word)| *uses += usize::from(is_lit(word)));
+    }
+    let mut words: Vec<(usize, &[usize])> = uses.into_iter().zip(numbers.chunks(WORD)).collect();
+    words.sort_by_key(|(uses, _)| Reverse(*uses));
+    words.into_iter().flat_map(|(_, word)| word).copied().collect()
+}
+
 /// Groups, each begun by the image with the least lit: to it comes which adds the least to what the group has lit.
 fn group(images: &[u8], pixels: usize) -> Vec<Vec<usize>> {
-    let lit: Vec<Mask> = images.chunks_exact(pixels).map(|image| mask(image.chunks(4).map(is_lit))).collect();
+    let lit: Vec<Mask> = images.chunks_exact(pixels).map(|image| mask(image.chunks(WORD).map(is_lit))).collect();
     let mut left: Vec<usize> = (0..lit.len()).collect();
     left.sort_by_key(|&image| Reverse(count(&lit[image])));
     let mut groups = vec![];
@@ -105,15 +120,23 @@ mod tests {
     }
 
     #[test]
+    fn pixels_that_more_images_have_lit_come_first_and_words_stay_whole() {
+        // The second image has a pixel of the second word lit, all three have one of the last.
+        let images = [[0, 0, 0, 0, 0, 0, 0, 0, 0, 9], [0, 0, 0, 0, 0, 7, 0, 0, 1, 0], [0, 0, 0, 0, 0, 0, 0, 0, 1, 0]];
+        assert_eq!(by_use(&images.concat(), 10), [8, 9, 4, 5, 6, 7, 0, 1, 2, 3]);
+    }
+
+    #[test]
     fn groups_have_less_lit_than_images_as_they_come() {
         // Bands that follow one another in a shuffled order.
-        let images: Vec<u8> = (0..300).flat_map(|i| bands(300)[i * 7 % 300 * 400..][..400].to_vec()).collect();
+        let bands = bands(300);
+        let images: Vec<u8> = (0..1200).flat_map(|i| bands[i * 7 % 300 * 400..][..400].to_vec()).collect();
         let lit_by_groups = |order: &[usize]| -> usize {
             let pixel_is_lit = |group: &[usize], p: usize| group.iter().any(|&i| images[i * 400 + p] != 0);
             order.chunks(GROUP).map(|group| (0..400).filter(|&p| pixel_is_lit(group, p)).count()).sum()
         };
-        let as_they_come: Vec<usize> = (0..300).collect();
-        let [ordered, before] = [in_groups(&images, 400, 300), as_they_come].map(|order| lit_by_groups(&order));
+        let as_they_come: Vec<usize> = (0..1200).collect();
+        let [ordered, before] = [in_groups(&images, 400, 1200), as_they_come].map(|order| lit_by_groups(&order));
         assert!(2 * ordered < before, "{ordered} places of groups are lit, {before} before");
     }
 }

@@ -8,7 +8,7 @@ use super::Lab;
 use super::mask::masked;
 use crate::autodiff::{Stored, Tape, Var};
 use crate::data::ImageSet;
-use crate::data::alike::in_groups;
+use crate::data::alike::{by_use, in_groups};
 use crate::data::stream::{BLANK, TaskPlan, shown_at};
 use crate::device::Device;
 use crate::nn::{Model, Outcome, Unmap};
@@ -63,16 +63,17 @@ impl TestImages {
         let counts = session.rows("right answers", tasks * chunks, &[1]);
         if moved {
             // All are tested, in whichever order; where nothing is computed, none is worth its search.
-            let order = match session.device() {
-                Device::Dry => (0..images).collect(),
-                _ => in_groups(&data.test_images[..images * pixels], pixels, chunk),
+            let tested = &data.test_images[..images * pixels];
+            let (order, seen) = match session.device() {
+                Device::Dry => ((0..images).collect(), (0..pixels).collect()),
+                _ => (in_groups(tested, pixels, chunk), by_use(tested, pixels)),
             };
             let labels: Vec<u32> = order.iter().map(|&image| data.test_labels[image].into()).collect();
-            let image = |&image: &usize| &data.test_images[image * pixels..(image + 1) * pixels];
-            let bytes: Vec<u8> = order.iter().flat_map(image).copied().collect();
+            let image = |&image: &usize| seen.iter().map(move |pixel| tested[image * pixels + pixel]);
+            let bytes: Vec<u8> = order.iter().flat_map(image).collect();
             let pictures = session.images("test images", chunks, &[chunk, pixels], &bytes);
             let labels = session.shared_indices("test labels", chunks, &[chunk], &labels);
-            let shown = Shown::Moved(write_places(session, tasks, pixels, plans));
+            let shown = Shown::Moved(write_places(session, tasks, &seen, plans));
             return TestImages { pictures, labels, shown, counts, images, chunks };
         }
         let pictures = session.images("test images", 1, &[data.test_labels.len(), pixels], &data.test_images);
@@ -93,18 +94,20 @@ impl TestImages {
     }
 }
 
-/// Row 0 of every pixel's places, then row 1, ...; with masks where some pixel has none.
+/// Row 0 of every pixel's places, pixels in the order in which they are `seen`, then row 1, ...; with masks where some pixel has none.
 fn write_places(
     session: &mut Session,
     tasks: usize,
-    pixels: usize,
+    seen: &[usize],
     plans: &[Vec<TaskPlan>],
 ) -> Vec<(Stored, Option<Stored>)> {
+    let pixels = seen.len();
     let shown: Vec<Vec<Vec<Vec<u32>>>> =
         plans.iter().map(|plan| plan.iter().map(|task| shown_at(&task.map)).collect()).collect();
     let depth = shown.iter().flatten().map(|places| places[0].len()).max().unwrap_or(1);
-    let place =
-        |run: usize, task: usize, pixel: usize, i: usize| shown[run][task][pixel].get(i).copied().unwrap_or(BLANK);
+    let place = |run: usize, task: usize, pixel: usize, i: usize| {
+        shown[run][task][seen[pixel]].get(i).copied().unwrap_or(BLANK)
+    };
     let everywhere = |i: usize| {
         let shows = |run: usize| (0..tasks).all(|task| (0..pixels).all(|p| place(run, task, p, i) != BLANK));
         (0..plans.len()).all(shows)
