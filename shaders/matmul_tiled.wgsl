@@ -14,19 +14,17 @@
 // In workgroup memory a row is a k, however operands are stored. Indices are clamped to the operand and what lies past the
 // end of k is 0, so no thread leaves before a barrier. Grid: x column tiles, y row tiles, z runs.
 //
+// Of images, blocks of pixels that no row of the tile has lit are passed over.
+//
 // The constants below are one tile of many: kernels/src/tile.rs has the list, and writes them. A line that ends in
 // [each X Y] stands for as many lines as there are of X and Y, with their numbers in place of the letters, since the sums
 // would lie in memory if a compiler did not unroll a loop over them; and so do lines from [repeat X] to [end]. K: steps of a
 // block; H and G: quads of a thread, down and across;
 // I and J: words of four that a thread copies of A's block and of B's.
 //
-// Loading: scalars, always right. By four: where the view's offset, its step stride and the length of its stored
-// rows (A: k, TA: columns stored; B: n, TB: k) are multiples of 4. Images: bytes of [m, k] as x / 255, four to a
-// word, k a multiple of 4, not TA. For convolutions: `filters` and `patches`, which are nowhere stored (see
-// patches.wgsl); by four where pixels have a multiple of four channels.
 // Storing: a number at a time, always right; or four, where the view's offset, its step stride and the length of C's stored
 // rows are multiples of 4.
-// Followed by columns.wgsl, or for convolutions patches.wgsl. Launched, costed and held to its oracle by
+// Followed by matmul_operands.wgsl, and columns.wgsl, or for convolutions patches.wgsl. Launched, costed and held to its oracle by
 // kernels/src/matmul.rs and conv.rs.
 
 @group(0) @binding(2) var<storage, read_write> out: array<f32>;
@@ -37,6 +35,7 @@ override TA: bool;
 override TB: bool;
 override ONES_K: bool;
 override ONES_M: bool;
+override IMAGES: bool;
 
 // What a workgroup covers of C, and of k at a time; quads of a thread; threads that share a sum.
 const TILE_M: u32 = 16u;
@@ -61,115 +60,15 @@ const STEPS: u32 = TILE_K / SLICES;
 var<workgroup> block_a: array<array<array<vec4<f32>, ROW_A>, SLICES>, STEPS>;
 var<workgroup> block_b: array<array<array<vec4<f32>, ROW_B>, SLICES>, STEPS>;
 
+// Whether a block of images has a pixel lit: of this block, and of the next.
+var<workgroup> lit: array<atomic<u32>, 2>;
+
 // Stand for numbers in lines that end in [each ..]; as they are, the text computes with one quad a thread.
 const K: u32 = 0u;
 const H: u32 = 0u;
 const G: u32 = 0u;
 const I: u32 = 0u;
 const J: u32 = 0u;
-
-const FOUR = vec4(0u, 1u, 2u, 3u);
-
-// All loads: four neighbours of a stored row, from `column` on. The row has `length` numbers; what would lie
-// past its end is 0, or anything if `column` is.
-// [load_a]
-fn load_a(start: u32, row: u32, column: u32, length: u32) -> vec4<f32> {
-    let first = start + row * length;
-    return vec4(one_a(first, column, length), one_a(first, column + 1u, length),
-        one_a(first, column + 2u, length), one_a(first, column + 3u, length));
-}
-fn one_a(first: u32, column: u32, length: u32) -> f32 {
-    return select(0.0, a[first + min(column, length - 1u)], column < length);
-}
-// [/load_a]
-
-/*
-// [load_a by four]
-fn load_a(start: u32, row: u32, column: u32, length: u32) -> vec4<f32> {
-    return a[(start + row * length + min(column, length - 4u)) / 4u];
-}
-// [/load_a by four]
-// [load_a bytes]
-fn load_a(start: u32, row: u32, column: u32, length: u32) -> vec4<f32> {
-    return unpack4x8unorm(a[start + (row * length + min(column, length - 4u)) / 4u]);
-}
-// [/load_a bytes]
-// [load_a filters]
-fn load_a(start: u32, row: u32, column: u32, length: u32) -> vec4<f32> {
-    return vec4(one_filter(start, row, column, length), one_filter(start, row, column + 1u, length),
-        one_filter(start, row, column + 2u, length), one_filter(start, row, column + 3u, length));
-}
-fn one_filter(start: u32, row: u32, column: u32, length: u32) -> f32 {
-    let i = start + filter_at(row, min(column, length - 1u), params.size.x);
-    return select(0.0, a[i], column < length);
-}
-// [/load_a filters]
-// [load_a filters by four]
-fn load_a(start: u32, row: u32, column: u32, length: u32) -> vec4<f32> {
-    return a[(start + filter_at(row, min(column, length - 4u), params.size.x)) / 4u];
-}
-// [/load_a filters by four]
-*/
-
-// [load_b]
-fn load_b(start: u32, row: u32, column: u32, length: u32) -> vec4<f32> {
-    let first = start + row * length;
-    return vec4(one_b(first, column, length), one_b(first, column + 1u, length),
-        one_b(first, column + 2u, length), one_b(first, column + 3u, length));
-}
-fn one_b(first: u32, column: u32, length: u32) -> f32 {
-    return select(0.0, b[first + min(column, length - 1u)], column < length);
-}
-// [/load_b]
-
-/*
-// [load_b by four]
-fn load_b(start: u32, row: u32, column: u32, length: u32) -> vec4<f32> {
-    return b[(start + row * length + min(column, length - 4u)) / 4u];
-}
-// [/load_b by four]
-// [load_b patches]
-fn load_b(start: u32, row: u32, column: u32, length: u32) -> vec4<f32> {
-    return vec4(one_pixel(start, row, column, length), one_pixel(start, row, column + 1u, length),
-        one_pixel(start, row, column + 2u, length), one_pixel(start, row, column + 3u, length));
-}
-fn one_pixel(start: u32, row: u32, column: u32, length: u32) -> f32 {
-    let pixel = patch_at(start, row, min(column, length - 1u));
-    return select(0.0, b[pixel.at], pixel.inside && column < length);
-}
-// [/load_b patches]
-// [load_b patches by four]
-fn load_b(start: u32, row: u32, column: u32, length: u32) -> vec4<f32> {
-    let pixel = patch_at(start, row, min(column, length - 4u));
-    return select(vec4(0.0), b[pixel.at / 4u], pixel.inside);
-}
-// [/load_b patches by four]
-*/
-
-// op(A)[row, k .. k + 4], or if TA, where neighbours are rows, op(A)[row .. row + 4, k].
-fn four_of_a(start: u32, row: u32, k: u32) -> vec4<f32> {
-    let m = params.size.x;
-    let depth = depth();
-    if !TA {
-        return select(vec4(0.0), load_a(start, min(row, m - 1u), k, depth), k < depth);
-    }
-    let stored_m = m - u32(ONES_M);
-    var x = load_a(start, min(k, depth - 1u), row, stored_m);
-    if ONES_M {
-        x = select(x, vec4(1.0), row + FOUR == vec4(stored_m));
-    }
-    return select(vec4(0.0), x, k < depth);
-}
-
-// op(B)[k, col .. col + 4], or if TB op(B)[k .. k + 4, col].
-fn four_of_b(start: u32, k: u32, col: u32) -> vec4<f32> {
-    let n = params.size.y;
-    let depth = depth();
-    if TB {
-        return select(vec4(0.0), load_b(start, min(col, n - 1u), k, depth), k < depth);
-    }
-    return select(vec4(0.0), load_b(start, min(k, depth - 1u), col, n), k < depth);
-}
 
 // Which word a thread copies as its `number`th, of lines of so many words: the line, and the word in it. Neighbouring
 // threads take neighbours in memory, and one thread, where that is possible, the same word of several lines.
@@ -241,6 +140,16 @@ fn put_b(thread: u32, number: u32, x: vec4<f32>) {
     put_number_b(word.y + K_WORDS, word.x, x.y);
     put_number_b(word.y + 2u * K_WORDS, word.x, x.z);
     put_number_b(word.y + 3u * K_WORDS, word.x, x.w);
+}
+
+// Notes whether a word of a block has a pixel lit, and that nothing is known of the next block.
+fn see(turn: u32, x: vec4<f32>, thread: u32) {
+    if any(x != vec4<f32>()) {
+        atomicStore(&lit[turn], 1u);
+    }
+    if thread == 0u {
+        atomicStore(&lit[1u - turn], 0u);
+    }
 }
 
 // Adds the product of a column of four and a row of four.
@@ -395,16 +304,22 @@ fn main(@builtin(workgroup_id) tile: vec3<u32>, @builtin(local_invocation_index)
         workgroupBarrier();
         put_a(thread, I, a_I); // [each I]
         put_b(thread, J, b_J); // [each J]
+        let turn = k / TILE_K % 2u;
+        if IMAGES {
+            see(turn, a_I, thread); // [each I]
+        }
         workgroupBarrier();
         if k < depth {
             a_I = word_of_a(from_a, row, k, thread, I); // [each I]
             b_J = word_of_b(from_b, k, col, thread, J); // [each J]
         }
-        // [repeat K]
-        let x_K_H = block_a[K][slice][down + H * DOWN]; // [each H]
-        let y_K_G = block_b[K][slice][across + G * ACROSS]; // [each G]
-        sum_H_G = add(sum_H_G, x_K_H, y_K_G); // [each H G]
-        // [end]
+        if !IMAGES || atomicLoad(&lit[turn]) != 0u {
+            // [repeat K]
+            let x_K_H = block_a[K][slice][down + H * DOWN]; // [each H]
+            let y_K_G = block_b[K][slice][across + G * ACROSS]; // [each G]
+            sum_H_G = add(sum_H_G, x_K_H, y_K_G); // [each H G]
+            // [end]
+        }
     }
 
     if SLICES == 1u {

@@ -1,5 +1,6 @@
 //! Times the variants that may compute a product on a GPU, and keeps the fastest.
 
+use crate::ceiling_fma::CeilingFma;
 use crate::choices::class;
 use crate::device::Device;
 use crate::executable::{Executable, Order};
@@ -7,7 +8,7 @@ use crate::gpu::Gpu;
 use crate::launch::{BufferId, Describe, Kernel, Launch, View};
 use crate::matmul::{MatMul, Variant};
 use crate::store::{BufferInfo, Kind, Store};
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::time::Instant;
 
 /// A kernel that is a product of matrices, and so comes in variants.
@@ -40,11 +41,15 @@ const SAMPLES: usize = 4;
 /// What is this many times as slow as another in its first launch is not timed again.
 const HOPELESS: f64 = 4.0;
 
-/// Times each variant on the kernel's sizes, of one run; the fastest comes first. The first launch of each, in which drivers
+/// Runs side by side for which variants are timed: the five seeds that the paper has, and so most experiments. The choice serves any
+/// number, since a run's bits must not depend on how many there are.
+const RUNS: usize = 5;
+
+/// Times each variant on the kernel's sizes, of several runs; the fastest comes first. The first launch of each, in which drivers
 /// compile, is not counted. Variants take turns, so that a GPU whose clock rises favours none.
 pub fn time(gpu: &Arc<Gpu>, kernel: &dyn Tunable, variants: &[Variant]) -> Vec<Timed> {
     let device = Device::Gpu(gpu.clone());
-    let mut store = Store::new(&device, 1);
+    let mut store = Store::new(&device, RUNS);
     let launches = launches(kernel, variants, &mut store);
     let executable = |launch: &Launch, copies: usize, store: &Store| {
         Executable::new(&device, store, vec![launch.clone(); copies], vec![])
@@ -85,7 +90,12 @@ fn launches(kernel: &dyn Tunable, variants: &[Variant], store: &mut Store) -> Ve
     let product = kernel.product();
     let mut buffer = |name: &str, elements: usize, kind: Kind| {
         let info = BufferInfo { name: name.into(), kind, elements, shared: kind == Kind::Bytes };
-        View::whole(BufferId::Stored(store.allocate(info)))
+        let id = store.allocate(info);
+        if kind == Kind::Bytes {
+            // Blank images would be passed over.
+            store.write_bytes(id, &vec![1; elements]);
+        }
+        View::whole(BufferId::Stored(id))
     };
     let [a, b] = kernel.operands();
     let left = buffer("left", a, if product.bytes { Kind::Bytes } else { Kind::Float });
@@ -109,6 +119,12 @@ pub struct Choice {
 
 /// Chooses a variant for a kernel, whatever was chosen before. Nothing, where there is no choice.
 pub fn choose(gpu: &Arc<Gpu>, kernel: &dyn Describe) -> Option<Choice> {
+    kernel.as_tunable()?;
+    compile(gpu, std::iter::once(kernel));
+    choose_among_compiled(gpu, kernel)
+}
+
+fn choose_among_compiled(gpu: &Arc<Gpu>, kernel: &dyn Describe) -> Option<Choice> {
     let tunable = kernel.as_tunable()?;
     let candidates = Variant::candidates(&tunable.product(), gpu.traits());
     if candidates.len() < 2 {
@@ -120,7 +136,8 @@ pub fn choose(gpu: &Arc<Gpu>, kernel: &dyn Describe) -> Option<Choice> {
     Some(Choice { class, likeliest: candidates[0], timed })
 }
 
-/// Compiles all candidates of some kernels side by side.
+/// Compiles all candidates of some kernels side by side. The GPU computes something meanwhile: its clock would rest, and takes a tenth
+/// of a second to rise, in which the order of the candidates need not be that of later.
 fn compile<'a>(gpu: &Arc<Gpu>, kernels: impl Iterator<Item = &'a dyn Describe>) {
     let mut store = Store::new(&Device::Dry, 1);
     let candidates = |kernel: &dyn Describe| {
@@ -131,7 +148,33 @@ fn compile<'a>(gpu: &Arc<Gpu>, kernels: impl Iterator<Item = &'a dyn Describe>) 
         }
     };
     let launches: Vec<Launch> = kernels.flat_map(candidates).collect();
-    gpu.compile_all(&launches);
+    if launches.is_empty() {
+        return;
+    }
+    std::thread::scope(|scope| {
+        let (busy, compiled) = mpsc::channel();
+        scope.spawn(move || keep_busy(gpu, &compiled));
+        gpu.prepare(&launches);
+        drop(busy);
+    });
+}
+
+/// Has a GPU multiply and add as long as the other end of the channel is there.
+fn keep_busy(gpu: &Arc<Gpu>, until: &mpsc::Receiver<()>) {
+    let device = Device::Gpu(gpu.clone());
+    let mut store = Store::new(&device, 1);
+    let kernel = CeilingFma { elements: 1 << 16, rounds: 1 << 12 };
+    let mut buffer = |elements: usize| {
+        let info = BufferInfo { name: "numbers".into(), kind: Kind::Float, elements, shared: false };
+        View::whole(BufferId::Stored(store.allocate(info)))
+    };
+    let (inputs, output) = (vec![buffer(kernel.elements), buffer(2)], buffer(kernel.elements));
+    let launch = Launch::new(Arc::new(kernel), Default::default(), inputs, output);
+    let executable = Executable::new(&device, &store, vec![launch], vec![]);
+    while until.try_recv() == Err(mpsc::TryRecvError::Empty) {
+        executable.run(&mut store, 0..1, Order::Sequential);
+        gpu.wait();
+    }
 }
 
 /// Chooses for each product among the launches for whose class no variant is chosen yet. Choices that are to be kept are
@@ -147,7 +190,7 @@ pub(crate) fn choose_for(gpu: &Arc<Gpu>, launches: &[Launch]) {
     let mut chosen = false;
     for kernel in kernels() {
         // Another of its class may have come before it.
-        chosen |= is_new(&kernel) && choose(gpu, kernel).is_some();
+        chosen |= is_new(&kernel) && choose_among_compiled(gpu, kernel).is_some();
     }
     if chosen {
         // A cache that can't be written costs time at the next start, and nothing else.

@@ -278,16 +278,22 @@ impl Gpu {
         self.pipelines.lock().expect("no thread panics with the pipelines")
     }
 
-    /// Compiles what some launches need, side by side: a driver takes tens of milliseconds for each.
-    pub(crate) fn compile_all(&self, launches: &[Launch]) {
-        let shaders: Vec<Shader> = launches.iter().map(|launch| launch.shader(&self.traits)).collect();
-        let texts: BTreeMap<String, Text<'_>> = launches
-            .iter()
-            .zip(&shaders)
-            .map(|(launch, shader)| Text::new(&self.traits, launch, shader))
-            .map(|text| (text.key(), text))
-            .collect();
-        texts.into_par_iter().for_each(|(_, text)| drop(self.pipeline(&text)));
+    /// The shaders of some launches, compiled. Texts are written, and compiled, side by side: a driver takes tens of milliseconds for each.
+    fn compile_all(&self, launches: &[Launch]) -> Vec<(Shader, Arc<Pipeline>)> {
+        let shaders: Vec<Shader> = launches.par_iter().map(|launch| launch.shader(&self.traits)).collect();
+        let text = |(launch, shader)| Text::new(&self.traits, launch, shader);
+        let texts: Vec<Text<'_>> = launches.par_iter().zip(&shaders).map(text).collect();
+        let keys: Vec<String> = texts.par_iter().map(Text::key).collect();
+        let different: BTreeMap<&String, &Text<'_>> = keys.iter().zip(&texts).collect();
+        let compiled = |(key, text)| (key, self.pipeline(text));
+        let pipelines: BTreeMap<&String, Arc<Pipeline>> = different.into_par_iter().map(compiled).collect();
+        let of_each: Vec<_> = keys.iter().map(|key| pipelines[key].clone()).collect();
+        shaders.into_iter().zip(of_each).collect()
+    }
+
+    /// Has the driver compile what some launches need, so that it is there when they are made ready.
+    pub(crate) fn prepare(&self, launches: &[Launch]) {
+        self.compile_all(launches);
     }
 
     /// Why the adapter does not take a WGSL text in which naga finds nothing wrong; nothing where it does.
@@ -526,11 +532,8 @@ impl GpuProgram {
         let mut ready = Vec::new();
         let mut moving = Vec::new();
         let mut mirrors = Mirrors::default();
-        gpu.compile_all(launches);
-        for (n, launch) in launches.iter().enumerate() {
+        for (n, (launch, (shader, pipeline))) in launches.iter().zip(gpu.compile_all(launches)).enumerate() {
             let kernel = launch.kernel.describe();
-            let shader = launch.shader(&gpu.traits);
-            let pipeline = gpu.pipeline(&Text::new(&gpu.traits, launch, &shader));
             let operands = launch.operands();
             let slot = &mut slots[n * SLOT..(n + 1) * SLOT];
             slot[..shader.size.len()].copy_from_slice(&shader.size);

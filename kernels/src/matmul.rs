@@ -1,6 +1,6 @@
 //! Matrix product, all four transpositions, with an implicit column or row of ones.
 //!
-//! Shaders: `matmul_plain`, `matmul_tiled`, `matmul_subgroup`.
+//! Shaders: `matmul_plain`, `matmul_row`, `matmul_tiled`, `matmul_subgroup`.
 
 use crate::autotune::Tunable;
 use crate::bytes::Bytes;
@@ -55,6 +55,8 @@ pub struct MatMul {
 pub enum Variant {
     /// One thread an element.
     Plain,
+    /// A row of the result at a time, straight from memory: one row, on hardware.
+    Row,
     /// Blocks through workgroup memory, in a tile of [`TILES`]: hardware.
     Tiled(Tile),
     /// A register tile shared by subgroup shuffles: software Vulkan.
@@ -64,13 +66,14 @@ pub enum Variant {
 impl Variant {
     /// All of them.
     pub fn all() -> impl Iterator<Item = Variant> {
-        [Variant::Plain, Variant::Subgroup].into_iter().chain(TILES.map(Variant::Tiled))
+        [Variant::Plain, Variant::Subgroup, Variant::Row].into_iter().chain(TILES.map(Variant::Tiled))
     }
 
     /// Its name; a tile's is that of the tile.
     pub fn name(self) -> &'static str {
         match self {
             Variant::Plain => "plain",
+            Variant::Row => "row",
             Variant::Tiled(tile) => tile.name,
             Variant::Subgroup => "subgroup",
         }
@@ -84,7 +87,7 @@ impl Variant {
     /// Whether the adapter can run it.
     pub fn runs_on(self, adapter: &Traits) -> bool {
         match self {
-            Variant::Plain => true,
+            Variant::Plain | Variant::Row => true,
             Variant::Tiled(tile) => tile.fits(adapter),
             Variant::Subgroup => adapter.subgroup == Some(8),
         }
@@ -97,7 +100,9 @@ impl Variant {
             return vec![if Variant::Subgroup.runs_on(adapter) { Variant::Subgroup } else { Variant::Plain }];
         }
         let fitting = |variant: &Variant| variant.runs_on(adapter);
-        let mut candidates: Vec<_> = Tile::candidates(product).map(Variant::Tiled).filter(fitting).collect();
+        let row = (product.m == 1).then_some(Variant::Row);
+        let tiles = Tile::candidates(product).map(Variant::Tiled).filter(fitting);
+        let mut candidates: Vec<_> = row.into_iter().chain(tiles).collect();
         // Where workgroup memory is scarce.
         for small in ["32x32", "64x64", "plain"].into_iter().filter_map(Variant::named).filter(fitting) {
             if candidates.len() < FEWEST_CANDIDATES && !candidates.contains(&small) {

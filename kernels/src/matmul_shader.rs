@@ -91,7 +91,7 @@ pub(crate) fn shader(product: &MatMul, patches: Option<&Patches>, variant: Varia
     };
     let (entry, [rows, columns]) = match variant {
         Variant::Tiled(tile) => ("main", tile.covers()),
-        Variant::Plain => ("main", ["TILE_M", "TILE_N"].map(|side| number(&text, side))),
+        Variant::Plain | Variant::Row => ("main", ["TILE_M", "TILE_N"].map(|side| number(&text, side))),
         Variant::Subgroup => SubgroupTiles::of(&text).tile(product),
     };
     let set_tiles = product.n.div_ceil(columns);
@@ -106,6 +106,9 @@ pub(crate) fn shader(product: &MatMul, patches: Option<&Patches>, variant: Varia
         ("ONES_K", flag(column && !transposed)),
         ("ONES_M", flag(row && !transposed)),
     ];
+    if matches!(variant, Variant::Tiled(_)) {
+        constants.push(("IMAGES", flag(product.bytes)));
+    }
     if variant == Variant::Subgroup {
         constants.push(("ROWS", rows as f64));
     }
@@ -132,11 +135,19 @@ fn exchanged(text: &str) -> String {
     text.replace(a, meanwhile).replace(b, a).replace(meanwhile, b)
 }
 
+/// How operands are loaded in words of four.
+const OPERANDS: &str = include_str!("../../shaders/matmul_operands.wgsl");
+
+fn followed(text: &str, by: &str) -> String {
+    [text, by].join("\n")
+}
+
 /// A variant's text.
 pub(crate) fn text(variant: Variant) -> Cow<'static, str> {
     match variant {
         Variant::Plain => include_str!("../../shaders/matmul_plain.wgsl").into(),
-        Variant::Tiled(tile) => tile.write(include_str!("../../shaders/matmul_tiled.wgsl")).into(),
+        Variant::Row => followed(include_str!("../../shaders/matmul_row.wgsl"), OPERANDS).into(),
+        Variant::Tiled(tile) => followed(&tile.write(include_str!("../../shaders/matmul_tiled.wgsl")), OPERANDS).into(),
         Variant::Subgroup => include_str!("../../shaders/matmul_subgroup.wgsl").into(),
     }
 }
@@ -157,7 +168,7 @@ fn written(
     let by_four = |operand: usize, row: usize| match variant {
         _ if !is_by_four(&views[1 + operand], row) => None,
         Variant::Plain => None,
-        Variant::Tiled(_) => Some("<storage, read> {}: array<vec4<f32>>"),
+        Variant::Row | Variant::Tiled(_) => Some("<storage, read> {}: array<vec4<f32>>"),
         Variant::Subgroup => Some(" {}: texture_storage_2d<rgba32float, read>"),
     };
     let mut text = match patches {
@@ -171,7 +182,8 @@ fn written(
     };
     let by_columns = patches.is_some() || transposed;
     let row = if by_columns { product.m } else { product.n };
-    if variant != Variant::Plain && is_by_four(&views[0], row) {
+    let stores_four = matches!(variant, Variant::Tiled(_) | Variant::Subgroup);
+    if stores_four && is_by_four(&views[0], row) {
         let way = if by_columns { "places by four" } else { "by four" };
         text = in_another_way(&text, "store", way);
         text = declared(&text, 2, "<storage, read_write> out: array<vec4<f32>>");
@@ -210,7 +222,7 @@ pub(crate) fn number(text: &str, name: &str) -> usize {
 fn images(variant: Variant) -> &'static str {
     match variant {
         Variant::Subgroup => " a: texture_storage_2d<rgba8unorm, read>",
-        Variant::Plain | Variant::Tiled(_) => "<storage, read> a: array<u32>",
+        Variant::Plain | Variant::Row | Variant::Tiled(_) => "<storage, read> a: array<u32>",
     }
 }
 

@@ -107,7 +107,8 @@ impl Tile {
             ("QUADS_N", self.quads[1]),
             ("SLICES", self.slices),
         ];
-        let declared = constants.iter().find(|(name, _)| line.starts_with(&format!("const {name}: u32 = ")));
+        let name = line.strip_prefix("const ").and_then(|rest| rest.split_once(": u32 = ")).map(|(name, _)| name);
+        let declared = constants.iter().find(|(constant, _)| name == Some(constant));
         let lines = match (declared, line.split_once("; // [each ")) {
             (Some((name, value)), _) => vec![format!("const {name}: u32 = {value}u;")],
             (None, Some((line, letters))) => {
@@ -152,10 +153,10 @@ fn for_many_places(m: usize, n: usize, k: usize) -> &'static [&'static str] {
 /// Candidates for other products, by how many elements their results have.
 fn for_elements(m: usize, elements: usize, k: usize) -> &'static [&'static str] {
     match () {
+        () if m == 1 => &["4x16s64", "16x16s16"],
         () if m <= 4 => &["4x16s64", "16x16s16", "32x32s4"],
         () if k <= 32 && elements >= 1 << 14 => &["32x32", "32x32s4", "64x64"],
         () if k > 1 << 10 && elements < 1 << 15 => &["16x16s16", "4x16s64", "40x32s8", "40x64s4", "32x32s4"],
-        () if elements < 1 << 13 => &["4x16s64", "16x16s16", "32x32s4"],
         () if elements < 1 << 15 => &["16x16s16", "32x32s4", "4x16s64"],
         () if elements <= 1 << 16 => &["16x16s16", "32x32s4", "40x32s8", "32x32"],
         () if elements <= 1 << 18 => &["32x32s4", "16x16s16", "32x32", "40x64s4"],

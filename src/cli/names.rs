@@ -101,6 +101,7 @@ pub enum Shader {
 pub fn variant() -> impl TypedValueParser<Value = Variant> {
     let about = |variant: Variant| match variant {
         Variant::Plain => "One thread an element",
+        Variant::Row => "A row at a time, straight from memory: for products of one row, on hardware",
         Variant::Subgroup => "A register tile shared by subgroup shuffles, for software Vulkan",
         Variant::Tiled(_) => "Blocks through workgroup memory, for hardware",
     };

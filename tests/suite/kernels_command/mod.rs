@@ -203,7 +203,7 @@ fn list_names_every_kernel_and_its_attributes() {
             assert!(one.contains(attribute.meaning), "{one}");
         }
     }
-    assert!(all.contains("variants    plain, subgroup, 4x16s64"), "{all}");
+    assert!(all.contains("variants    plain, subgroup, row, 4x16s64"), "{all}");
     let unknown = hindsight(&["kernels", "list", "matmull"]);
     assert_eq!(unknown.status.code(), Some(2));
     assert!(stderr(&unknown).contains("'matmul'"), "{}", stderr(&unknown));
