@@ -73,15 +73,23 @@ pub struct Wrong {
     pub expected: f64,
 }
 
-/// Compares a case with its oracle, where it has one, then times it.
+/// Compares a case with its oracle, where it has one, then times it, of as many runs side by side as is [`usual`].
 ///
 /// # Errors
 /// If the result is another: a wrong kernel is not timed.
 pub fn measure(device: &Device, case: &Case, effort: Effort) -> Result<Measured, Wrong> {
-    let mut rig = Rig::new(device, case);
+    measure_runs(device, case, usual(device), effort)
+}
+
+/// The same of so many runs side by side.
+///
+/// # Errors
+/// If the result of one is another.
+pub fn measure_runs(device: &Device, case: &Case, runs: usize, effort: Effort) -> Result<Measured, Wrong> {
+    let mut rig = Rig::of_runs(device, case, runs);
     let results = rig.result(); // warms up, too
     if case.has_oracle {
-        let expected = Rig::new(&Device::Oracle, case).result().remove(0);
+        let expected = Rig::of_runs(&Device::Oracle, case, 1).result().remove(0);
         results.iter().enumerate().try_for_each(|(run, found)| compare(case, run, found, &expected))?;
     }
     Ok(rig.measured(effort))
@@ -106,6 +114,12 @@ const COPIES: usize = 64;
 /// A launch of so many seconds hides what comes with a step and a submission.
 const LONG_S: f64 = 1e-3;
 
+/// How many runs side by side are measured where nothing else is asked for: one, but on a CPU as many as there are threads. Runs are what
+/// these share, so all of it is busy then.
+pub fn usual(device: &Device) -> usize {
+    if matches!(device, Device::Cpu) { rayon::current_num_threads() } else { 1 }
+}
+
 /// A case on a device: its buffers, and its launch made ready.
 pub struct Rig<'a> {
     device: &'a Device,
@@ -119,10 +133,13 @@ pub struct Rig<'a> {
 }
 
 impl<'a> Rig<'a> {
-    /// Makes it ready, on a CPU for as many runs side by side as there are threads.
+    /// Makes it ready for as many runs side by side as is [`usual`].
     pub fn new(device: &'a Device, case: &'a Case) -> Self {
-        // Runs are what the CPU's threads share: as many as there are keep all of it busy.
-        let runs = if matches!(device, Device::Cpu) { rayon::current_num_threads() } else { 1 };
+        Self::of_runs(device, case, usual(device))
+    }
+
+    /// Makes it ready for so many runs side by side.
+    pub fn of_runs(device: &'a Device, case: &'a Case, runs: usize) -> Self {
         let mut store = Store::new(device, runs);
         let view = |id| View::whole(BufferId::Stored(id));
         let operands = case.operands.iter().enumerate();

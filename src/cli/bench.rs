@@ -23,6 +23,10 @@ pub struct BenchArgs {
     #[arg(long)]
     pub quick: bool,
 
+    /// Runs side by side that a launch computes [default: as many as the CPU has threads, on a GPU one]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..), conflicts_with_all = ["list", "peers", "growth"])]
+    runs: Option<u16>,
+
     /// What would be measured, without measuring it
     #[arg(long)]
     list: bool,
@@ -68,6 +72,8 @@ struct Session<'a> {
     device: &'a Device,
     before: Option<Measurements>,
     measurements: Measurements,
+    /// Side by side.
+    runs: usize,
     wrong: usize,
     bar: ProgressBar,
 }
@@ -160,11 +166,13 @@ impl<'a> Session<'a> {
         let effort = if args.quick { Effort::QUICK } else { Effort::FULL };
         bar.set_message("the device's own ceilings");
         let measurements = Measurements::begin(device, effort).map_err(CliError::Ceilings)?;
-        let session = Session { device, before, measurements, wrong: 0, bar };
+        let runs = args.runs.map_or(bench::usual(device), usize::from);
+        let session = Session { device, before, measurements, runs, wrong: 0, bar };
         let Machine { processor, threads, .. } = &session.measurements.machine;
         session.print(&format!(
-            "{}; {processor}, {threads} threads\n\nCeilings\n{}",
+            "{}; {processor}, {threads} threads{}\n\nCeilings\n{}",
             device.describe(),
+            args.runs.map_or(String::new(), |runs| format!("; runs side by side: {runs}")),
             table::ceilings(&session.measurements.ceilings)
         ))?;
         session.print(&session.ceilings_before())?;
@@ -190,7 +198,7 @@ impl<'a> Session<'a> {
 
     fn measure(&mut self, case: &Case) -> Result<(), CliError> {
         self.bar.set_message(format!("{}: {}", case.group, case.name));
-        let measured = bench::measure(self.device, case, self.measurements.effort);
+        let measured = bench::measure_runs(self.device, case, self.runs, self.measurements.effort);
         self.bar.inc(1);
         match measured {
             Ok(measured) => self.add(measured),

@@ -183,6 +183,20 @@ fn the_command_measures_writes_what_the_schema_says_and_compares() {
 }
 
 #[test]
+fn as_many_runs_are_measured_as_are_asked_for_and_compared_with_no_other_number() {
+    let home = tempfile::tempdir().unwrap();
+    let [three, four] = ["three.json", "four.json"].map(|name| home.path().join(name).display().to_string());
+    let tiny = ["bench", "--device=cpu", "--quick", "--only", "MIR's choice", "--runs"];
+    assert!(hindsight(&[&tiny[..], &["3", "--out", &three]].concat()).status.success());
+    let output = hindsight(&[&tiny[..], &["4", "--out", &four, "--compare", &three]].concat());
+    assert!(stdout(&output).contains("0 within noise, 1 not measured before"), "{}", stdout(&output));
+    let cases = [&three, &four].map(|file| read(Path::new(file))["cases"][0].clone());
+    assert_eq!([&cases[0]["runs"], &cases[1]["runs"]], [3, 4]);
+    assert_eq!(cases[0]["bytes"].as_f64().unwrap() * 4.0, cases[1]["bytes"].as_f64().unwrap() * 3.0);
+    assert!(!hindsight(&[&tiny[..], &["0"]].concat()).status.success());
+}
+
+#[test]
 fn another_driver_is_comparable_and_another_adapter_is_not() {
     let machine = Machine::of(&Device::Cpu);
     let measurements = hindsight::bench::Measurements {
