@@ -92,14 +92,15 @@ fn main() {
     let device = if gpu { Device::open(&DeviceChoice::Gpu).expect("a GPU") } else { Device::Cpu };
     println!("{}", device.describe());
     let mut rows: Vec<Value> = vec![];
-    for runs in [1, 2] {
-        for (name, hal, steps) in [("ER-Ring", false, 4), ("HAL", true, 2)] {
+    let (numbers, longer) = if device.is_hardware() { (&[1, 2, 5, 20][..], 10) } else { (&[1, 2][..], 1) };
+    for &runs in numbers {
+        for (name, hal, steps) in [("ER-Ring", false, 4 * longer), ("HAL", true, 2 * longer)] {
             let mut bench = Bench::new(&device, runs, hal);
             let seconds = bench.measure(steps);
             let median = seconds[SAMPLES / 2];
             let rate = bench.program.cost().flops * runs as f64 / median / 1e9;
             println!(
-                "{name}, {runs} runs side by side: {:.0} ms a step ({:.0} .. {:.0}), {rate:.0} GFLOP/s",
+                "{name}, {runs} runs side by side: {:.1} ms a step ({:.1} .. {:.1}), {rate:.0} GFLOP/s",
                 1e3 * median,
                 1e3 * seconds[0],
                 1e3 * seconds[SAMPLES - 1]

@@ -66,6 +66,12 @@ fn main(@builtin(workgroup_id) tile: vec3<u32>, @builtin(local_invocation_index)
     let across = thread % ACROSS;
     let down = thread / ACROSS;
 
+    // Asked for first, needed last.
+    let own_column = col + thread;
+    var bias = 0.0;
+    if ONES_K && thread < COLUMNS {
+        bias = load_b(from_b, depth, own_column / 4u * 4u, params.size.y)[own_column % 4u];
+    }
     // Eight words of B a turn.
     var sum = vec4<f32>();
     if TB {
@@ -96,16 +102,12 @@ fn main(@builtin(workgroup_id) tile: vec3<u32>, @builtin(local_invocation_index)
     }
     workgroupBarrier();
 
-    let column = col + thread;
-    if thread < COLUMNS && column < params.size.y && has_place(column) {
+    if thread < COLUMNS && own_column < params.size.y && has_place(own_column) {
         var value = 0.0;
         for (var i = 0u; i < SHARES; i++) {
             value += shares[thread][i];
         }
-        if ONES_K {
-            value += load_b(from_b, depth, column / 4u * 4u, params.size.y)[column % 4u];
-        }
-        let i = stored_at(row, column, params.size.x, params.size.y);
-        out[base(0u, run) + i] = epilogue(value, i, run);
+        let i = stored_at(row, own_column, params.size.x, params.size.y);
+        out[base(0u, run) + i] = epilogue(value + bias, i, run);
     }
 }

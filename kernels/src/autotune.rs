@@ -37,6 +37,8 @@ pub struct Timed {
 /// A sample takes so many seconds, if that takes no more than so many launches.
 const SAMPLE_S: f64 = 1e-3;
 const MOST_LAUNCHES: usize = 64;
+/// Launches of a step: beside so many, the one that counts steps weighs little.
+const LAUNCHES_A_STEP: usize = 8;
 const SAMPLES: usize = 4;
 /// What is this many times as slow as another in its first launch is not timed again.
 const HOPELESS: f64 = 4.0;
@@ -55,18 +57,20 @@ pub fn time(gpu: &Arc<Gpu>, kernel: &dyn Tunable, variants: &[Variant]) -> Vec<T
         Executable::new(&device, store, vec![launch.clone(); copies], vec![])
     };
     let single: Vec<_> = launches.iter().map(|launch| executable(launch, 1, &store)).collect();
-    let run = |executable: &Executable, store: &mut Store| {
+    let run = |executable: &Executable, steps: usize, store: &mut Store| {
         let start = Instant::now();
-        executable.run(store, 0..1, Order::Sequential);
+        executable.run(store, 0..steps, Order::Sequential);
         gpu.wait();
         start.elapsed().as_secs_f64()
     };
     for executable in &single {
-        run(executable, &mut store);
+        run(executable, 1, &mut store);
     }
-    let alone: Vec<f64> = single.iter().map(|executable| run(executable, &mut store)).collect();
+    let alone: Vec<f64> = single.iter().map(|executable| run(executable, 1, &mut store)).collect();
     let least = alone.iter().copied().fold(f64::INFINITY, f64::min);
-    let copies = ((SAMPLE_S / least).ceil() as usize).clamp(1, MOST_LAUNCHES);
+    let wanted = ((SAMPLE_S / least).ceil() as usize).clamp(1, MOST_LAUNCHES);
+    let copies = wanted.min(LAUNCHES_A_STEP);
+    let steps = wanted.div_ceil(copies);
     let mut timed = vec![];
     let mut racing = vec![];
     for ((&variant, launch), seconds) in variants.iter().zip(&launches).zip(alone) {
@@ -78,7 +82,7 @@ pub fn time(gpu: &Arc<Gpu>, kernel: &dyn Tunable, variants: &[Variant]) -> Vec<T
     }
     for _ in 0..SAMPLES {
         for (n, executable) in &racing {
-            timed[*n].seconds = timed[*n].seconds.min(run(executable, &mut store) / copies as f64);
+            timed[*n].seconds = timed[*n].seconds.min(run(executable, steps, &mut store) / (steps * copies) as f64);
         }
     }
     timed.sort_by(|a, b| a.seconds.total_cmp(&b.seconds));
