@@ -7,6 +7,7 @@
 use crate::float::Float;
 use crate::frame::Sight;
 use crate::slide::Slide;
+use pulp::{Simd, WithSimd};
 
 /// Channels up to which it pays.
 pub(crate) const FEW_CHANNELS: usize = 4;
@@ -23,6 +24,9 @@ pub(crate) struct Fold<'a, F> {
     pub images: &'a mut [F],
 }
 
+/// Numbers that are sent before they are added up: a product prepares itself once for all of them, and they stay in a second-level cache.
+const AT_A_TIME: usize = 1 << 16;
+
 /// What a place sends takes a multiple of so many numbers, that no vector is written in part.
 const WHOLE: usize = 8;
 
@@ -32,20 +36,20 @@ impl<F: Float> Fold<'_, F> {
         let Sight { places: [high, wide], size: [height, width], channels, .. } = sight;
         let row = sight.numbers().next_multiple_of(WHOLE);
         let turned = turned(filters, columns, row);
-        let mut sent = vec![F::ZERO; high * wide * row];
+        let (image, pixels) = (high * wide * row, height * width * channels);
+        let at_a_time = (AT_A_TIME / image).max(1);
+        let mut sent = vec![F::ZERO; at_a_time * image];
         let mut sums = Sums::around(&sight);
         let places = Sight::of_single_pixels([high, wide], columns, row);
-        let images = images.chunks_exact_mut(height * width * channels);
-        for (slopes, image) in slopes.chunks_exact(high * wide * columns).zip(images) {
-            let (elements, filters) = (sent.len(), &turned[..]);
-            let product =
-                Slide { sight: places, images: slopes, filters, columns: row, image: elements, out: &mut sent };
+        let images = images.chunks_mut(at_a_time * pixels);
+        for (slopes, images) in slopes.chunks(at_a_time * high * wide * columns).zip(images) {
+            let sent = &mut sent[..images.len() / pixels * image];
+            let product = Slide { sight: places, images: slopes, filters: &turned, columns: row, image, out: sent };
             pulp::Arch::new().dispatch(product);
-            match sight.run() {
-                9 => sums.add_up(&sent, row, add::<F, 9>), // colour, seen by filters three pixels wide
-                _ => sums.add_up(&sent, row, |sums, sent| sums.iter_mut().zip(sent).for_each(|(s, &x)| *s += x)),
+            for (sent, image) in sent.chunks_exact(image).zip(images.chunks_exact_mut(pixels)) {
+                pulp::Arch::new().dispatch(AddUp { sums: &mut sums, sent, row });
+                sums.read(image);
             }
-            sums.read(image);
         }
     }
 }
@@ -59,7 +63,28 @@ fn turned<F: Float>(filters: &[F], columns: usize, row: usize) -> Vec<F> {
     turned
 }
 
+/// Adds up what places sent, a row each.
+struct AddUp<'a, F> {
+    sums: &'a mut Sums<F>,
+    sent: &'a [F],
+    row: usize,
+}
+
+impl<F: Float> WithSimd for AddUp<'_, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let AddUp { sums, sent, row } = self;
+        match sums.sight.run() {
+            9 => sums.add_up(sent, row, add::<F, 9>), // colour, seen by filters three pixels wide
+            _ => sums.add_up(sent, row, |sums, sent| sums.iter_mut().zip(sent).for_each(|(s, &x)| *s += x)),
+        }
+    }
+}
+
 /// Adds so many numbers that the compiler knows it.
+#[inline(always)]
 fn add<F: Float, const N: usize>(sums: &mut [F], sent: &[F]) {
     let (sums, sent) = (sums.first_chunk_mut::<N>(), sent.first_chunk::<N>());
     let (sums, sent) = sums.zip(sent).expect("there are so many");
@@ -80,7 +105,7 @@ impl<F: Float> Sums<F> {
         Sums { sight: *sight, row, sums: vec![F::ZERO; high * row] }
     }
 
-    /// Adds up what places sent, a row each.
+    #[inline(always)]
     fn add_up(&mut self, sent: &[F], row: usize, add: impl Fn(&mut [F], &[F])) {
         let Sight { stride, taps, channels, places: [_, wide], .. } = self.sight;
         let (run, step) = (self.sight.run(), stride[1] * channels);

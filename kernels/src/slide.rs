@@ -128,6 +128,7 @@ impl<F: Float> WithSimd for Slide<'_, F> {
                 let (seen, columns) = (Seen { seen, row, run: sight.run() }, panel.columns.clone());
                 match (panel.vectors, seen.run) {
                     (1, _) => slide::<F, S, 1, 8, ANY>(simd, seen, places, filters, columns, out),
+                    (2, 20) => slide::<F, S, 2, 5, 20>(simd, seen, places, filters, columns, out), // the first layers' channels
                     (2, _) => slide::<F, S, 2, 5, ANY>(simd, seen, places, filters, columns, out),
                     (_, 9) => slide::<F, S, 3, 3, 9>(simd, seen, places, filters, columns, out), // colour, three pixels wide
                     _ => slide::<F, S, 3, 3, ANY>(simd, seen, places, filters, columns, out),

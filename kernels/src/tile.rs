@@ -157,7 +157,7 @@ fn for_elements(m: usize, elements: usize, k: usize) -> &'static [&'static str] 
         () if m <= 4 => &["4x16s64", "16x16s16", "32x32s4"],
         () if k <= 32 && elements >= 1 << 14 => &["32x32", "32x32s4", "64x64"],
         () if k > 1 << 10 && elements < 1 << 15 => &["16x16s16", "4x16s64", "40x32s8", "40x64s4", "32x32s4"],
-        () if m >= 1 << 10 && elements < 1 << 15 => &["16x16s16", "32x32", "32x32s4"],
+        () if m >= 1 << 10 && elements < 1 << 15 => &["32x32", "16x16s16", "32x32s4"],
         () if elements < 1 << 15 => &["16x16s16", "32x32s4", "4x16s64"],
         () if elements <= 1 << 16 => &["16x16s16", "32x32s4", "40x32s8", "32x32"],
         () if elements <= 1 << 18 => &["32x32s4", "16x16s16", "32x32", "40x64s4"],
