@@ -73,12 +73,12 @@ pub struct Wrong {
     pub expected: f64,
 }
 
-/// Compares a case with its oracle, where it has one, then times it, of as many runs side by side as is [`usual`].
+/// Compares a case with its oracle, where it has one, then times it, of as many runs side by side as [`usual_runs`] says.
 ///
 /// # Errors
 /// If the result is another: a wrong kernel is not timed.
 pub fn measure(device: &Device, case: &Case, effort: Effort) -> Result<Measured, Wrong> {
-    measure_runs(device, case, usual(device), effort)
+    measure_runs(device, case, usual_runs(device), effort)
 }
 
 /// The same of so many runs side by side.
@@ -116,7 +116,7 @@ const LONG_S: f64 = 1e-3;
 
 /// How many runs side by side are measured where nothing else is asked for: one, but on a CPU as many as there are threads. Runs are what
 /// these share, so all of it is busy then.
-pub fn usual(device: &Device) -> usize {
+pub fn usual_runs(device: &Device) -> usize {
     if matches!(device, Device::Cpu) { rayon::current_num_threads() } else { 1 }
 }
 
@@ -133,9 +133,9 @@ pub struct Rig<'a> {
 }
 
 impl<'a> Rig<'a> {
-    /// Makes it ready for as many runs side by side as is [`usual`].
+    /// Makes it ready for as many runs side by side as [`usual_runs`] says.
     pub fn new(device: &'a Device, case: &'a Case) -> Self {
-        Self::of_runs(device, case, usual(device))
+        Self::of_runs(device, case, usual_runs(device))
     }
 
     /// Makes it ready for so many runs side by side.

@@ -20,5 +20,5 @@ pub use case::{Case, Operand};
 pub use ceilings::{Bound, Ceilings, CopyRate};
 pub use figure::roofline;
 pub use file::{FileError, Machine, Measurements, SCHEMA};
-pub use measure::{Effort, Measured, Rig, Wrong, measure, measure_runs, usual};
+pub use measure::{Effort, Measured, Rig, Wrong, measure, measure_runs, usual_runs};
 pub use row::Row;

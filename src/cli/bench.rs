@@ -166,7 +166,7 @@ impl<'a> Session<'a> {
         let effort = if args.quick { Effort::QUICK } else { Effort::FULL };
         bar.set_message("the device's own ceilings");
         let measurements = Measurements::begin(device, effort).map_err(CliError::Ceilings)?;
-        let runs = args.runs.map_or(bench::usual(device), usize::from);
+        let runs = args.runs.map_or(bench::usual_runs(device), usize::from);
         let session = Session { device, before, measurements, runs, wrong: 0, bar };
         let Machine { processor, threads, .. } = &session.measurements.machine;
         session.print(&format!(

@@ -114,7 +114,7 @@ fn write_places(
     };
     (0..depth)
         .map(|i| {
-            let rows = session.indices(&format!("places of pixels, {i}"), tasks, &[pixels + 1]);
+            let rows = session.indices(&format!("rows that pixels meet, {i}"), tasks, &[pixels + 1]);
             let mask = (!everywhere(i)).then(|| session.rows(&format!("pixels shown, {i}"), tasks, &[pixels + 1]));
             for run in 0..plans.len() {
                 // The bias is met once, in the first row.
