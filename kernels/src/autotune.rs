@@ -89,22 +89,23 @@ pub fn time(gpu: &Arc<Gpu>, kernel: &dyn Tunable, variants: &[Variant]) -> Vec<T
     timed
 }
 
+/// A new buffer of a store: zeros, or images, which would be passed over if they were blank.
+fn buffer(store: &mut Store, elements: usize, kind: Kind) -> View {
+    let id = store.allocate(BufferInfo { name: "operand".into(), kind, elements, shared: kind == Kind::Bytes });
+    if kind == Kind::Bytes {
+        store.write_bytes(id, &vec![1; elements]);
+    }
+    View::whole(BufferId::Stored(id))
+}
+
 /// A launch of each variant, on buffers of a store.
 fn launches(kernel: &dyn Tunable, variants: &[Variant], store: &mut Store) -> Vec<Launch> {
     let product = kernel.product();
-    let mut buffer = |name: &str, elements: usize, kind: Kind| {
-        let info = BufferInfo { name: name.into(), kind, elements, shared: kind == Kind::Bytes };
-        let id = store.allocate(info);
-        if kind == Kind::Bytes {
-            // Blank images would be passed over.
-            store.write_bytes(id, &vec![1; elements]);
-        }
-        View::whole(BufferId::Stored(id))
-    };
+    let mut buffer = |elements: usize, kind: Kind| buffer(store, elements, kind);
     let [a, b] = kernel.operands();
-    let left = buffer("left", a, if product.bytes { Kind::Bytes } else { Kind::Float });
-    let inputs = vec![left, buffer("right", b, Kind::Float)];
-    let output = buffer("result", kernel.in_variant(variants[0]).describe().elements(), Kind::Float);
+    let left = buffer(a, if product.bytes { Kind::Bytes } else { Kind::Float });
+    let inputs = vec![left, buffer(b, Kind::Float)];
+    let output = buffer(kernel.in_variant(variants[0]).describe().elements(), Kind::Float);
     let launch =
         |&variant: &Variant| Launch::new(kernel.in_variant(variant), Default::default(), inputs.clone(), output);
     variants.iter().map(launch).collect()
@@ -168,11 +169,8 @@ fn keep_busy(gpu: &Arc<Gpu>, until: &mpsc::Receiver<()>) {
     let device = Device::Gpu(gpu.clone());
     let mut store = Store::new(&device, 1);
     let kernel = CeilingFma { elements: 1 << 16, rounds: 1 << 12 };
-    let mut buffer = |elements: usize| {
-        let info = BufferInfo { name: "numbers".into(), kind: Kind::Float, elements, shared: false };
-        View::whole(BufferId::Stored(store.allocate(info)))
-    };
-    let (inputs, output) = (vec![buffer(kernel.elements), buffer(2)], buffer(kernel.elements));
+    let [x, factors, output] = [kernel.elements, 2, kernel.elements].map(|n| buffer(&mut store, n, Kind::Float));
+    let inputs = vec![x, factors];
     let launch = Launch::new(Arc::new(kernel), Default::default(), inputs, output);
     let executable = Executable::new(&device, &store, vec![launch], vec![]);
     while until.try_recv() == Err(mpsc::TryRecvError::Empty) {

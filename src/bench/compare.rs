@@ -43,8 +43,8 @@ impl Change {
 impl Measurements {
     /// How a case has changed since these were measured, if it is among them.
     pub fn change_to(&self, now: &Measured) -> Option<Change> {
-        let what = |m: &Measured| (m.kernel.clone(), m.name.clone(), m.size.clone(), m.runs);
-        let same = |m: &&Measured| what(m) == what(now);
+        let same =
+            |m: &&Measured| (&m.kernel, &m.name, &m.size, m.runs) == (&now.kernel, &now.name, &now.size, now.runs);
         let before = self.cases.iter().map(|row| &row.measured).find(same)?;
         Some(Change::between(before, now))
     }
