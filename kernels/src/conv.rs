@@ -7,7 +7,6 @@
 use crate::autotune::Tunable;
 use crate::catalogue::InVariant;
 use crate::float::Float;
-use crate::fold::{FEW_CHANNELS, Fold};
 use crate::frame::Sight;
 use crate::gpu::Traits;
 use crate::launch::{Cost, Describe, Input, Kernel, Shader, Twin, View};
@@ -105,8 +104,7 @@ impl Window {
     fn output<F: Float>(&self, images: Range<usize>, filters: &[F], input: &[F], out: &mut [F]) {
         let (image, pixels) = (out.len() / images.len(), self.input_elements() / self.batch);
         let input = &input[images.start * pixels..images.end * pixels];
-        let slide = Slide { sight: self.sight(), images: input, filters, columns: self.filters, image, out };
-        pulp::Arch::new().dispatch(slide);
+        Slide { sight: self.sight(), images: input, filters, columns: self.filters, image, out }.compute();
     }
 
     /// The gradients of some numbers of each filter.
@@ -153,10 +151,6 @@ impl Window {
     fn input_gradient<F: Float>(&self, images: Range<usize>, filters: &[F], slopes: &[F], out: &mut [F]) {
         let (image, places) = (out.len() / images.len(), self.output_elements() / self.batch);
         let slopes = &slopes[images.start * places..images.end * places];
-        if self.channels <= FEW_CHANNELS {
-            let (sight, filters) = (self.sight(), &filters[..self.filter_elements()]);
-            return Fold { sight, slopes, filters, columns: self.filters, images: out }.compute();
-        }
         let sets = self.stride[0] * self.stride[1];
         if (0..2).any(|axis| self.taps[axis] < self.stride[axis]) {
             out.fill(F::ZERO); // some pixels meet no tap
@@ -165,8 +159,7 @@ impl Window {
             let set = [set / self.stride[1], set % self.stride[1]];
             let Some(sight) = self.sight_back(set) else { continue };
             let filters = self.turned(set, sight.taps, filters);
-            let slide = Slide { sight, images: slopes, filters: &filters, columns: self.channels, image, out };
-            pulp::Arch::new().dispatch(slide);
+            Slide { sight, images: slopes, filters: &filters, columns: self.channels, image, out }.compute();
         }
     }
 

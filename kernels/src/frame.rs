@@ -31,20 +31,6 @@ pub(crate) struct Place {
 }
 
 impl Sight {
-    /// Filters that see one pixel each, of images of so many channels, and whose results lie side by side.
-    pub fn of_single_pixels(size: [usize; 2], channels: usize, columns: usize) -> Sight {
-        Sight {
-            size,
-            channels,
-            before: [0, 0],
-            first: [0, 0],
-            stride: [1, 1],
-            taps: [1, 1],
-            places: size,
-            lands: (0, [size[1] * columns, columns]),
-        }
-    }
-
     /// Numbers that a row of a filter sees side by side.
     pub fn run(&self) -> usize {
         self.taps[1] * self.channels
@@ -61,7 +47,7 @@ impl Sight {
     }
 
     /// Rows or columns, zeros counted, that all places see.
-    pub fn reach(&self, axis: usize) -> usize {
+    fn reach(&self, axis: usize) -> usize {
         self.first[axis] + (self.places[axis] - 1) * self.stride[axis] + self.taps[axis]
     }
 

@@ -12,6 +12,8 @@ pub trait Lanes: Copy {
     fn splat<S: Simd>(simd: S, x: Self) -> Self::Vector<S>;
     /// `a · b + sum`, rounded once where the processor does it in one go.
     fn multiply_add<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>, sum: Self::Vector<S>) -> Self::Vector<S>;
+    /// The sum of its numbers.
+    fn sum<S: Simd>(simd: S, vector: Self::Vector<S>) -> Self;
     /// Numbers as vectors, without those that fill none.
     fn vectors<S: Simd>(numbers: &[Self]) -> &[Self::Vector<S>];
     /// The same, to be written.
@@ -19,7 +21,7 @@ pub trait Lanes: Copy {
 }
 
 macro_rules! lanes {
-    ($t:ty, $vector:ident, $lanes:ident, $splat:ident, $fused:ident, $vectors:ident, $vectors_mut:ident) => {
+    ($t:ty, $vector:ident, $lanes:ident, $splat:ident, $fused:ident, $sum:ident, $vectors:ident, $vectors_mut:ident) => {
         impl Lanes for $t {
             type Vector<S: Simd> = S::$vector;
             #[inline(always)]
@@ -35,6 +37,10 @@ macro_rules! lanes {
                 simd.$fused(a, b, sum)
             }
             #[inline(always)]
+            fn sum<S: Simd>(simd: S, vector: S::$vector) -> $t {
+                simd.$sum(vector)
+            }
+            #[inline(always)]
             fn vectors<S: Simd>(numbers: &[Self]) -> &[S::$vector] {
                 S::$vectors(numbers).0
             }
@@ -45,5 +51,5 @@ macro_rules! lanes {
         }
     };
 }
-lanes!(f32, f32s, F32_LANES, splat_f32s, mul_add_e_f32s, as_simd_f32s, as_mut_simd_f32s);
-lanes!(f64, f64s, F64_LANES, splat_f64s, mul_add_e_f64s, as_simd_f64s, as_mut_simd_f64s);
+lanes!(f32, f32s, F32_LANES, splat_f32s, mul_add_e_f32s, reduce_sum_f32s, as_simd_f32s, as_mut_simd_f32s);
+lanes!(f64, f64s, F64_LANES, splat_f64s, mul_add_e_f64s, reduce_sum_f64s, as_simd_f64s, as_mut_simd_f64s);

@@ -4,6 +4,7 @@
 //! numbers. A tile of sums, a few places by a few vectors, stays in registers while a whole filter goes by; in the
 //! filters' gradient it is a few numbers of a filter by a few vectors, and places go by.
 
+use crate::dots::Dots;
 use crate::float::Float;
 use crate::frame::{Frame, Place, Sight};
 use pulp::{Simd, WithSimd};
@@ -102,10 +103,20 @@ fn unpack<F: Float, S: Simd>(panels: &[Panel], packed: &[F], columns: usize, mat
 
 /// What is seen: numbers from one row to the next, and those that a row of a filter sees.
 #[derive(Clone, Copy)]
-struct Seen<'a, F> {
-    seen: &'a [F],
-    row: usize,
-    run: usize,
+pub(crate) struct Seen<'a, F> {
+    pub seen: &'a [F],
+    pub row: usize,
+    pub run: usize,
+}
+
+impl<F: Float> Slide<'_, F> {
+    /// Computes `out`, in the way that fills vectors.
+    pub fn compute(self) {
+        match Dots::fill_vectors(&self) {
+            true => pulp::Arch::new().dispatch(Dots(self)),
+            false => pulp::Arch::new().dispatch(self),
+        }
+    }
 }
 
 impl<F: Float> WithSimd for Slide<'_, F> {
@@ -128,7 +139,6 @@ impl<F: Float> WithSimd for Slide<'_, F> {
                 let (seen, columns) = (Seen { seen, row, run: sight.run() }, panel.columns.clone());
                 match (panel.vectors, seen.run) {
                     (1, _) => slide::<F, S, 1, 8, ANY>(simd, seen, places, filters, columns, out),
-                    (2, 20) => slide::<F, S, 2, 5, 20>(simd, seen, places, filters, columns, out), // the first layers' channels
                     (2, _) => slide::<F, S, 2, 5, ANY>(simd, seen, places, filters, columns, out),
                     (_, 9) => slide::<F, S, 3, 3, 9>(simd, seen, places, filters, columns, out), // colour, three pixels wide
                     _ => slide::<F, S, 3, 3, ANY>(simd, seen, places, filters, columns, out),
@@ -195,7 +205,7 @@ fn store<F: Float, S: Simd, const V: usize>(vectors: [F::Vector<S>; V], out: &mu
 }
 
 /// Numbers that the widest vectors hold.
-const MOST_LANES: usize = 16;
+pub(crate) const MOST_LANES: usize = 16;
 
 /// Slopes that go by while a tile of a filter stays: they, and what their places see, are in the first-level cache.
 const GO_BY: usize = 2560;
