@@ -9,7 +9,7 @@
 // than is stored, of ones; with BIAS_M A has one row more, [k + 1, m], added to every column of C.
 //
 // For software Vulkan, where a subgroup is one vector register of the CPU. A workgroup is one subgroup
-// of eight lanes and owns 24 x 64 of C (or 20, 16 or 8 x 64, or 20 x 32): a lane owns eight neighbouring columns, all rows of
+// of eight lanes and owns 24 x 64 of C (or 4 to 20 x 64, or 20 x 32): a lane owns eight neighbouring columns, all rows of
 // them. Four k at a time, each lane loads its share of 8 x 4 blocks of A, four numbers each, and the
 // lanes hand them round by shuffles; of B it loads the 4 x 8 that it needs for its own columns. Nothing
 // is loaded twice in a workgroup, whichever way the operands are stored.
@@ -49,7 +49,7 @@ override BIAS_M: bool = false;
 override A: u32 = 1u;
 override B: u32 = 2u;
 
-// What a workgroup covers of C: rows, 24, 20, 16 or 8 by `main`, and columns.
+// What a workgroup covers of C: rows, by `main` a multiple of 4 up to 24, and columns.
 override ROWS: u32 = 24u;
 const TILE_N: u32 = 64u;
 const NARROW_N: u32 = 32u;
@@ -384,11 +384,15 @@ fn main(@builtin(workgroup_id) tile: vec3<u32>, @builtin(subgroup_invocation_id)
         let y = block_of_b(own, columns, k);
         let upper = share_of_a(own.from_a, own.row, k, lane);
         sums[0] = multiply(sums[0], upper, 0u, y);
-        sums[1] = multiply(sums[1], upper, 4u, y);
+        if ROWS > 4u {
+            sums[1] = multiply(sums[1], upper, 4u, y);
+        }
         if ROWS > 8u {
             let middle = share_of_a(own.from_a, own.row + 8u, k, lane);
             sums[2] = multiply(sums[2], middle, 0u, y);
-            sums[3] = multiply(sums[3], middle, 4u, y);
+            if ROWS > 12u {
+                sums[3] = multiply(sums[3], middle, 4u, y);
+            }
         }
         if ROWS > 16u {
             let lower = share_of_a(own.from_a, own.row + 16u, k, lane);
@@ -403,9 +407,13 @@ fn main(@builtin(workgroup_id) tile: vec3<u32>, @builtin(subgroup_invocation_id)
 
 fn store_all(own: Own, sums: array<Block, 6>) {
     store(own, 0u, sums[0]);
-    store(own, 4u, sums[1]);
+    if ROWS > 4u {
+        store(own, 4u, sums[1]);
+    }
     if ROWS > 8u {
         store(own, 8u, sums[2]);
+    }
+    if ROWS > 12u {
         store(own, 12u, sums[3]);
     }
     if ROWS > 16u {

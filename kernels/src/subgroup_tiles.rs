@@ -5,7 +5,7 @@ use crate::matmul_shader::number;
 
 /// Tiles of all columns that a workgroup has, and one of half as many.
 pub(crate) struct SubgroupTiles {
-    wide: [Tile; 4],
+    wide: [Tile; 6],
     narrow: Tile,
 }
 
@@ -22,7 +22,7 @@ impl SubgroupTiles {
     pub(crate) fn of(text: &str) -> SubgroupTiles {
         let wide = |rows| Tile { entry: "main", rows, columns: number(text, "TILE_N") };
         SubgroupTiles {
-            wide: [24, 20, 16, 8].map(wide),
+            wide: [24, 20, 16, 12, 8, 4].map(wide),
             narrow: Tile { entry: "narrow", rows: 20, columns: number(text, "NARROW_N") },
         }
     }
@@ -81,7 +81,7 @@ mod tests {
         let tiles = SubgroupTiles::of(&crate::matmul_shader::text(Variant::Subgroup));
         let product = |m, n| MatMul { m, n, k: 256, ta: true, tb: false, ones: Ones::No, bytes: false };
         let rows = |m| tiles.tile(&product(m, 256)).1[0];
-        assert_eq!([8, 10, 20, 30, 40, 80, 785].map(rows), [8, 16, 20, 16, 20, 20, 24]);
+        assert_eq!([3, 8, 10, 20, 30, 40, 80, 785].map(rows), [4, 8, 12, 20, 16, 20, 20, 24]);
         let columns = |(m, n)| tiles.tile(&product(m, n)).1[1];
         assert_eq!([(20, 27), (40, 20), (20, 32), (20, 33), (8, 20)].map(columns), [32, 32, 32, 64, 64]);
         let transposed = |m, n| tiles.are_better_transposed(&product(m, n));
