@@ -2,6 +2,8 @@
 
 use crate::gpu::Traits;
 use crate::launch::{Cost, Describe, Input, Kernel, Shader, View};
+use crate::vectors;
+use pulp::{Simd, WithSimd};
 
 /// `out[i] = Σ_j y_j` after `rounds` times `y_j = y_j · a + b`, from `y_j = x[i] + j`, over twelve chains j.
 /// Inputs: x `[elements]`, and a, b. Takes no epilogue.
@@ -47,7 +49,7 @@ impl Kernel for CeilingFma {
 
     fn twin_f32(&self, out: &mut [f32], inputs: &[Input<'_, f32>]) {
         let (x, factors) = (inputs[0].float(), inputs[1].float());
-        pulp::Arch::new().dispatch(Chains { out, x, a: factors[0], b: factors[1], rounds: self.rounds });
+        vectors::fastest(Chains { out, x, a: factors[0], b: factors[1], rounds: self.rounds });
     }
 
     fn twin_f64(&self, out: &mut [f64], inputs: &[Input<'_, f64>]) {
@@ -62,19 +64,19 @@ impl Kernel for CeilingFma {
 }
 
 /// Each chain is one vector register, whatever its width.
-struct Chains<'a> {
-    out: &'a mut [f32],
-    x: &'a [f32],
-    a: f32,
-    b: f32,
-    rounds: usize,
+pub(crate) struct Chains<'a> {
+    pub out: &'a mut [f32],
+    pub x: &'a [f32],
+    pub a: f32,
+    pub b: f32,
+    pub rounds: usize,
 }
 
-impl pulp::WithSimd for Chains<'_> {
+impl WithSimd for Chains<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: pulp::Simd>(self, simd: S) {
+    fn with_simd<S: Simd>(self, simd: S) {
         let (a, b) = (simd.splat_f32s(self.a), simd.splat_f32s(self.b));
         for (out, x) in self.out.chunks_mut(S::F32_LANES).zip(self.x.chunks(S::F32_LANES)) {
             let x = simd.partial_load_f32s(x);

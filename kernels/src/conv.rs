@@ -13,6 +13,7 @@ use crate::launch::{Cost, Describe, Input, Kernel, Shader, Twin, View};
 use crate::matmul::{MatMul, Ones, Variant};
 use crate::matmul_shader::{self, Patches};
 use crate::slide::{FilterGradient, Slide};
+use crate::vectors;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -112,7 +113,7 @@ impl Window {
         let slopes = &slopes[..self.output_elements()];
         let gradient =
             FilterGradient { sight: self.sight(), images: input, slopes, columns: self.filters, numbers, filters: out };
-        pulp::Arch::new().dispatch(gradient);
+        vectors::fastest(gradient);
     }
 
     /// The gradients of some numbers of each filter, of shares of the images: rows of all shares.

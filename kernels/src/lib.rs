@@ -51,6 +51,7 @@ mod tile;
 mod timing;
 pub mod translate;
 pub mod trial;
+mod vectors;
 
 pub use argmax::Argmax;
 pub use bytes::Bytes;

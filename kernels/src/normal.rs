@@ -7,6 +7,7 @@
 
 use crate::gpu::Traits;
 use crate::launch::{Cost, Describe, Input, Kernel, Shader, View};
+use crate::vectors;
 use std::f32::consts::{LN_2, SQRT_2, TAU};
 
 /// `out[i]`: standard normal, the i-th number of `key`. Input: key `[3]`.
@@ -43,7 +44,7 @@ impl Kernel for Normal {
     }
 
     fn twin_f32(&self, out: &mut [f32], inputs: &[Input<'_, f32>]) {
-        pulp::Arch::new().dispatch(Fill { out, key: key(inputs[0].index()) });
+        vectors::narrow(Fill { out, key: key(inputs[0].index()) });
     }
 
     fn twin_f64(&self, out: &mut [f64], inputs: &[Input<'_, f64>]) {

@@ -7,6 +7,7 @@
 use crate::dots::Dots;
 use crate::float::Float;
 use crate::frame::{Frame, Place, Sight};
+use crate::vectors;
 use pulp::{Simd, WithSimd};
 use std::ops::Range;
 
@@ -113,8 +114,8 @@ impl<F: Float> Slide<'_, F> {
     /// Computes `out`, in the way that fills vectors.
     pub fn compute(self) {
         match Dots::fill_vectors(&self) {
-            true => pulp::Arch::new().dispatch(Dots(self)),
-            false => pulp::Arch::new().dispatch(self),
+            true => vectors::narrow(Dots(self)),
+            false => vectors::fastest(self),
         }
     }
 }
@@ -337,6 +338,63 @@ fn tile<F: Float, S: Simd, const V: usize, const N: usize>(
     for n in 0..N {
         for v in 0..V {
             sums[n * V + v] = tile[n][v];
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sight(columns: usize) -> Sight {
+        Sight {
+            size: [9, 7],
+            channels: 5,
+            before: [1, 1],
+            first: [0, 0],
+            stride: [1, 1],
+            taps: [3, 3],
+            places: [9, 7],
+            lands: (0, [7 * columns, columns]),
+        }
+    }
+
+    fn numbers(count: usize) -> Vec<f32> {
+        (0..count).map(|i| (i * 7919 % 1001) as f32 / 500.0 - 1.0).collect()
+    }
+
+    /// In the widest vectors, and in those of 256 bits.
+    fn convolution(columns: usize) -> [Vec<f32>; 2] {
+        let sight = sight(columns);
+        let (images, filters) = (numbers(2 * 9 * 7 * 5), numbers(sight.numbers() * columns));
+        let image = 9 * 7 * columns;
+        let slide = |out| Slide { sight, images: &images, filters: &filters, columns, image, out };
+        let [mut wide, mut narrow] = [(); 2].map(|()| vec![0.0; 2 * image]);
+        pulp::Arch::new().dispatch(slide(&mut wide));
+        vectors::narrow(slide(&mut narrow));
+        [wide, narrow]
+    }
+
+    fn filter_gradient(columns: usize) -> [Vec<f32>; 2] {
+        let sight = sight(columns);
+        let (images, slopes) = (numbers(2 * 9 * 7 * 5), numbers(2 * 9 * 7 * columns));
+        let numbers = || 0..sight.numbers();
+        let gradient =
+            |filters| FilterGradient { sight, images: &images, slopes: &slopes, columns, numbers: numbers(), filters };
+        let [mut wide, mut narrow] = [(); 2].map(|()| vec![0.0; sight.numbers() * columns]);
+        pulp::Arch::new().dispatch(gradient(&mut wide));
+        vectors::narrow(gradient(&mut narrow));
+        [wide, narrow]
+    }
+
+    /// Which of them are faster is found by timing, and must change nothing else.
+    #[test]
+    fn the_widest_vectors_and_narrower_ones_have_the_same_bits() {
+        for columns in [1, 7, 16, 20, 40, 70] {
+            for computed in [convolution, filter_gradient] {
+                let [wide, narrow] = computed(columns).map(|out| out.into_iter().map(f32::to_bits).collect::<Vec<_>>());
+                assert_eq!(wide, narrow, "{columns} columns");
+            }
         }
     }
 }

@@ -12,6 +12,8 @@ pub(crate) use images::Images;
 pub(crate) use rows::product_of_mostly_zeros;
 
 use crate::float::Float;
+use crate::vectors;
+use pulp::{Simd, WithSimd};
 use std::ops::Range;
 
 /// Columns of the product whose sums stay in registers, for both rows, while their elements go by.
@@ -118,16 +120,7 @@ impl<F: Float> Part<'_, F> {
     fn compute(&mut self, pairs: &impl Pairs<F>, group: Range<usize>, packed: &[Panel<F>], initial: Panel<F>) {
         let mut sums = [[initial; 2]; GROUP];
         let sums = &mut sums[..group.len()];
-        let arch = pulp::Arch::new();
-        // A fused multiply-add is a library call where the processor has none.
-        if matches!(arch, pulp::Arch::Scalar) {
-            add_tiles::<F, false>(pairs, group.start, packed, sums);
-        } else {
-            arch.dispatch(
-                #[inline(always)]
-                || add_tiles::<F, true>(pairs, group.start, packed, sums),
-            );
-        }
+        vectors::narrow(AddTiles { pairs, first: group.start, packed, sums });
         let width = self.columns.len();
         for (row, sums) in (2 * group.start..).zip(sums.as_flattened()) {
             if self.rows.contains(&row) {
@@ -138,16 +131,34 @@ impl<F: Float> Part<'_, F> {
     }
 }
 
-#[inline(always)]
-fn add_tiles<F: Float, const FUSED: bool>(
-    pairs: &impl Pairs<F>,
+/// Adds all tiles' parts to the sums of pairs, from `first` on.
+struct AddTiles<'a, F, P> {
+    pairs: &'a P,
     first: usize,
-    packed: &[Panel<F>],
-    sums: &mut [[Panel<F>; 2]],
-) {
-    for (tile, packed) in packed.chunks(TILE).enumerate() {
-        for (pair, sums) in sums.iter_mut().enumerate() {
-            *sums = add::<F, FUSED>(pairs, (first + pair, tile), *sums, packed);
+    packed: &'a [Panel<F>],
+    sums: &'a mut [[Panel<F>; 2]],
+}
+
+impl<F: Float, P: Pairs<F>> WithSimd for AddTiles<'_, F, P> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        // A fused multiply-add is a library call where the processor has none.
+        match F::lanes::<S>() {
+            1 => self.add::<false>(),
+            _ => self.add::<true>(),
+        }
+    }
+}
+
+impl<F: Float, P: Pairs<F>> AddTiles<'_, F, P> {
+    #[inline(always)]
+    fn add<const FUSED: bool>(self) {
+        for (tile, packed) in self.packed.chunks(TILE).enumerate() {
+            for (pair, sums) in self.sums.iter_mut().enumerate() {
+                *sums = add::<F, FUSED>(self.pairs, (self.first + pair, tile), *sums, packed);
+            }
         }
     }
 }
