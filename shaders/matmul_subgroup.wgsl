@@ -20,14 +20,15 @@
 // from a fixed lane is one instruction (a broadcast is a loop). There is no workgroup memory, no barrier and
 // no branch in the loop: indices are clamped to the operand, what lies past the end of k is 0 in A and B,
 // and only the last store asks what is inside C. Larger blocks make programs so long that the CPU waits for
-// instructions, and the driver for seconds.
+// instructions, and the driver for seconds. Loops end in a `break`: the driver computes what follows one once more, for no lane,
+// which is all of a `for` loop's body. Parameters are some thirty instructions each, so none is read in a loop.
 //
 // A shuffle names lanes 0 to 7 only, so any subgroup of eight or more lanes computes the same.
 // Grid: x column tiles, y row tiles, z runs; any m, n, k and offset.
 //
 // Loading: a number a texel, always right. By four: four numbers a texel, where the view's offset, its step
 // stride and the length of its stored rows (A: k, TA: columns stored; B: n, TB: k) are multiples of 4. Images:
-// bytes of [m, k] as x / 255, four to a texel, k a multiple of 4, not TA. For convolutions: `filters`
+// bytes of [m, k] as x / 255, four to a texel, k a multiple of 4, not TA; or sixteen (see matmul_images.wgsl). For convolutions: `filters`
 // and `patches`, which are nowhere stored (see patches.wgsl); by four where pixels have a multiple of four channels.
 // Storing: a number at a time, always right; or four, where the view's offset, its step stride and the length of C's stored
 // rows are multiples of 4: a store is a loop over the lanes, too, which then has four numbers to put away in each turn.
@@ -55,7 +56,7 @@ const TILE_N: u32 = 64u;
 const NARROW_N: u32 = 32u;
 const SUBGROUP: u32 = 8u;
 
-// m, n, k. Read once, since parameters are slow to load in a loop; and with a lane's 0 added, since the driver
+// m, n, k. Read once; and with a lane's 0 added, since the driver
 // compiles anew, at every launch, what it sees to branch on parameters alone.
 var<private> size: vec4<u32>;
 
@@ -113,6 +114,12 @@ fn load_a(start: u32, row: u32, column: u32, length: u32) -> vec4<f32> {
     return textureLoad(a, texel(start + (row * length + column) / 4u));
 }
 // [/load_a bytes]
+// [load_a bytes by sixteen]
+fn load_a(start: u32, row: u32, column: u32, length: u32) -> vec4<f32> {
+    let word = start + (row * length + column) / 4u;
+    return shades(textureLoad(a, texel_of_four(word))[word % 4u]);
+}
+// [/load_a bytes by sixteen]
 // [load_a filters]
 fn load_a(start: u32, row: u32, column: u32, length: u32) -> vec4<f32> {
     return vec4(one_filter(start, row, column, length), one_filter(start, row, column + 1u, length),
@@ -304,27 +311,32 @@ fn add(sum: Eight, x: vec4<f32>, y: Deep) -> Eight {
     return sum + x.x * y[0] + x.y * y[1] + x.z * y[2] + x.w * y[3];
 }
 
-// Column by column. The block moves along, since to ask it for a column by a number costs a loop over the lanes; and the
-// loop's end is not a constant, or the driver would unroll it, with a copy of the epilogue for each column.
+// Column by column, `at` being where the run's operands begin. The block moves along, since to ask it for a column by a number costs
+// a loop over the lanes; and the loop's end is not a constant, or the driver would unroll it, with a copy of the epilogue for each column.
 // [store]
-fn store(own: Own, below: u32, sums: Block) {
+fn store(own: Own, at: Begins, below: u32, sums: Block) {
     let row = own.row + below;
     var rows = sums;
-    for (var c = own.col; c < min(own.col + 8u, size.y); c += 1u) {
-        if has_place(c) {
-            put(own, row, c, rows[0][0].x);
-            put(own, row + 1u, c, rows[1][0].x);
-            put(own, row + 2u, c, rows[2][0].x);
-            put(own, row + 3u, c, rows[3][0].x);
+    var c = own.col;
+    loop {
+        if c < size.y && has_place(c) {
+            put(own, at, row, c, rows[0][0].x);
+            put(own, at, row + 1u, c, rows[1][0].x);
+            put(own, at, row + 2u, c, rows[2][0].x);
+            put(own, at, row + 3u, c, rows[3][0].x);
         }
         rows = next_column(rows);
+        c += 1u;
+        if c >= min(own.col + 8u, size.y) {
+            break;
+        }
     }
 }
 
-fn put(own: Own, row: u32, col: u32, sum: f32) {
+fn put(own: Own, at: Begins, row: u32, col: u32, sum: f32) {
     if row < own.end {
         let i = stored_at(row, col, size.x, size.y);
-        out[base(0u, own.run) + i] = epilogue(sum, i, own.run);
+        out[at.view0 + i] = epilogue_at(sum, i, at);
     }
 }
 // [/store]
@@ -332,34 +344,46 @@ fn put(own: Own, row: u32, col: u32, sum: f32) {
 /*
 // [store by four]
 // Row by row.
-fn store(own: Own, below: u32, sums: Block) {
-    let row = own.row + below;
+fn store(own: Own, at: Begins, below: u32, sums: Block) {
+    var row = own.row + below;
+    let end = min(row + 4u, own.end);
     var rows = sums;
-    for (var r = row; r < min(row + 4u, own.end); r += 1u) {
-        put(own, r, own.col, rows[0][0]);
-        put(own, r, own.col + 4u, rows[0][1]);
+    loop {
+        if row < end {
+            put(at, row, own.col, rows[0][0]);
+            put(at, row, own.col + 4u, rows[0][1]);
+        }
         rows = Block(rows[1], rows[2], rows[3], rows[3]);
+        row += 1u;
+        if row >= end {
+            break;
+        }
     }
 }
 
-fn put(own: Own, row: u32, col: u32, sums: vec4<f32>) {
+fn put(at: Begins, row: u32, col: u32, sums: vec4<f32>) {
     if col < size.y {
         let i = row * size.y + col;
-        out[(base(0u, own.run) + i) / 4u] = epilogue(sums, i, own.run);
+        out[(at.view0 + i) / 4u] = epilogue_at(sums, i, at);
     }
 }
 // [/store by four]
 // [store places by four]
-fn store(own: Own, below: u32, sums: Block) {
+fn store(own: Own, at: Begins, below: u32, sums: Block) {
     let row = own.row + below;
     var rows = sums;
-    for (var c = own.col; c < min(own.col + 8u, size.y); c += 1u) {
-        if has_place(c) && row < own.end {
+    var c = own.col;
+    loop {
+        if c < size.y && has_place(c) && row < own.end {
             let i = stored_at(row, c, size.x, size.y);
             let four = vec4(rows[0][0].x, rows[1][0].x, rows[2][0].x, rows[3][0].x);
-            out[(base(0u, own.run) + i) / 4u] = epilogue(four, i, own.run);
+            out[(at.view0 + i) / 4u] = epilogue_at(four, i, at);
         }
         rows = next_column(rows);
+        c += 1u;
+        if c >= min(own.col + 8u, size.y) {
+            break;
+        }
     }
 }
 // [/store places by four]
@@ -380,25 +404,33 @@ fn main(@builtin(workgroup_id) tile: vec3<u32>, @builtin(subgroup_invocation_id)
     let columns = own_columns(own);
     var sums = array<Block, 6>(bias(own, 0u), bias(own, 4u), bias(own, 8u),
         bias(own, 12u), bias(own, 16u), bias(own, 20u));
-    for (var k = 0u; k < size.z; k += 4u) {
-        let y = block_of_b(own, columns, k);
-        let upper = share_of_a(own.from_a, own.row, k, lane);
-        sums[0] = multiply(sums[0], upper, 0u, y);
-        if ROWS > 4u {
-            sums[1] = multiply(sums[1], upper, 4u, y);
-        }
-        if ROWS > 8u {
-            let middle = share_of_a(own.from_a, own.row + 8u, k, lane);
-            sums[2] = multiply(sums[2], middle, 0u, y);
-            if ROWS > 12u {
-                sums[3] = multiply(sums[3], middle, 4u, y);
+    // (Pixels of some sets meet no tap.)
+    if size.z > 0u {
+        var k = 0u;
+        loop {
+            let y = block_of_b(own, columns, k);
+            let upper = share_of_a(own.from_a, own.row, k, lane);
+            sums[0] = multiply(sums[0], upper, 0u, y);
+            if ROWS > 4u {
+                sums[1] = multiply(sums[1], upper, 4u, y);
             }
-        }
-        if ROWS > 16u {
-            let lower = share_of_a(own.from_a, own.row + 16u, k, lane);
-            sums[4] = multiply(sums[4], lower, 0u, y);
-            if ROWS > 20u {
-                sums[5] = multiply(sums[5], lower, 4u, y);
+            if ROWS > 8u {
+                let middle = share_of_a(own.from_a, own.row + 8u, k, lane);
+                sums[2] = multiply(sums[2], middle, 0u, y);
+                if ROWS > 12u {
+                    sums[3] = multiply(sums[3], middle, 4u, y);
+                }
+            }
+            if ROWS > 16u {
+                let lower = share_of_a(own.from_a, own.row + 16u, k, lane);
+                sums[4] = multiply(sums[4], lower, 0u, y);
+                if ROWS > 20u {
+                    sums[5] = multiply(sums[5], lower, 4u, y);
+                }
+            }
+            k += 4u;
+            if k >= size.z {
+                break;
             }
         }
     }
@@ -406,60 +438,23 @@ fn main(@builtin(workgroup_id) tile: vec3<u32>, @builtin(subgroup_invocation_id)
 }
 
 fn store_all(own: Own, sums: array<Block, 6>) {
-    store(own, 0u, sums[0]);
+    let at = begins(own.run);
+    store(own, at, 0u, sums[0]);
     if ROWS > 4u {
-        store(own, 4u, sums[1]);
+        store(own, at, 4u, sums[1]);
     }
     if ROWS > 8u {
-        store(own, 8u, sums[2]);
+        store(own, at, 8u, sums[2]);
     }
     if ROWS > 12u {
-        store(own, 12u, sums[3]);
+        store(own, at, 12u, sums[3]);
     }
     if ROWS > 16u {
-        store(own, 16u, sums[4]);
+        store(own, at, 16u, sums[4]);
     }
     if ROWS > 20u {
-        store(own, 20u, sums[5]);
+        store(own, at, 20u, sums[5]);
     }
-}
-
-// 24 images, of which much is blank: what none of them has lit at four neighbouring pixels adds nothing, and is passed over.
-// (A loop of its own, since the driver computes what stands behind a condition whether it holds or not.)
-@compute @workgroup_size(SUBGROUP)
-fn images(@builtin(workgroup_id) tile: vec3<u32>, @builtin(subgroup_invocation_id) lane: u32) {
-    let own = own_part(tile, TILE_N, lane);
-    let columns = own_columns(own);
-    var sums = array<Block, 6>(bias(own, 0u), bias(own, 4u), bias(own, 8u),
-        bias(own, 12u), bias(own, 16u), bias(own, 20u));
-    for (var k = 0u; k < size.z; k += 4u) {
-        var a = images_at(own.from_a, own.row, k, lane);
-        while k + 4u < size.z && all_blank(a) {
-            k += 4u;
-            a = images_at(own.from_a, own.row, k, lane);
-        }
-        let y = block_of_b(own, columns, k);
-        sums[0] = multiply(sums[0], a[0], 0u, y);
-        sums[1] = multiply(sums[1], a[0], 4u, y);
-        sums[2] = multiply(sums[2], a[1], 0u, y);
-        sums[3] = multiply(sums[3], a[1], 4u, y);
-        sums[4] = multiply(sums[4], a[2], 0u, y);
-        sums[5] = multiply(sums[5], a[2], 4u, y);
-    }
-    store_all(own, sums);
-}
-
-// The lane's share of 24 rows: see `share_of_a`.
-fn images_at(start: u32, row: u32, k: u32, lane: u32) -> mat3x4<f32> {
-    return mat3x4(share_of_a(start, row, k, lane), share_of_a(start, row + 8u, k, lane),
-        share_of_a(start, row + 16u, k, lane));
-}
-
-// Whether no lane's share has anything lit. (No pixel is below 0.)
-fn all_blank(a: mat3x4<f32>) -> bool {
-    let lit = dot(a[0] + a[1] + a[2], vec4(1.0));
-    return subgroupShuffle(lit, 0u) + subgroupShuffle(lit, 1u) + subgroupShuffle(lit, 2u) + subgroupShuffle(lit, 3u)
-        + subgroupShuffle(lit, 4u) + subgroupShuffle(lit, 5u) + subgroupShuffle(lit, 6u) + subgroupShuffle(lit, 7u) == 0.0;
 }
 
 // 20 rows of 32 columns, for products that have no more columns: the upper four lanes have the columns of the lower four, and
@@ -469,23 +464,31 @@ fn narrow(@builtin(workgroup_id) tile: vec3<u32>, @builtin(subgroup_invocation_i
     var own = own_part(tile, NARROW_N, lane);
     let columns = own_columns(own);
     var sums = array<Block, 5>();
-    for (var k = 0u; k < size.z; k += 8u) {
-        let y = block_of_b(own, columns, k + lane / 4u * 4u);
-        let a0 = shares_of_a(own.from_a, own.row, k, lane);
-        sums[0] = multiply_halves(sums[0], a0, 0u, lane, y);
-        sums[1] = multiply_halves(sums[1], a0, 4u, lane, y);
-        let a1 = shares_of_a(own.from_a, own.row + 8u, k, lane);
-        sums[2] = multiply_halves(sums[2], a1, 0u, lane, y);
-        sums[3] = multiply_halves(sums[3], a1, 4u, lane, y);
-        let a2 = shares_of_a(own.from_a, own.row + 16u, k, lane);
-        sums[4] = multiply_halves(sums[4], a2, 0u, lane, y);
+    if size.z > 0u {
+        var k = 0u;
+        loop {
+            let y = block_of_b(own, columns, k + lane / 4u * 4u);
+            let a0 = shares_of_a(own.from_a, own.row, k, lane);
+            sums[0] = multiply_halves(sums[0], a0, 0u, lane, y);
+            sums[1] = multiply_halves(sums[1], a0, 4u, lane, y);
+            let a1 = shares_of_a(own.from_a, own.row + 8u, k, lane);
+            sums[2] = multiply_halves(sums[2], a1, 0u, lane, y);
+            sums[3] = multiply_halves(sums[3], a1, 4u, lane, y);
+            let a2 = shares_of_a(own.from_a, own.row + 16u, k, lane);
+            sums[4] = multiply_halves(sums[4], a2, 0u, lane, y);
+            k += 8u;
+            if k >= size.z {
+                break;
+            }
+        }
     }
+    let at = begins(own.run);
     own.col = select(own.col, size.y, lane >= 4u); // upper lanes store nothing
-    store(own, 0u, joined(bias(own, 0u), sums[0], lane));
-    store(own, 4u, joined(bias(own, 4u), sums[1], lane));
-    store(own, 8u, joined(bias(own, 8u), sums[2], lane));
-    store(own, 12u, joined(bias(own, 12u), sums[3], lane));
-    store(own, 16u, joined(bias(own, 16u), sums[4], lane));
+    store(own, at, 0u, joined(bias(own, 0u), sums[0], lane));
+    store(own, at, 4u, joined(bias(own, 4u), sums[1], lane));
+    store(own, at, 8u, joined(bias(own, 8u), sums[2], lane));
+    store(own, at, 12u, joined(bias(own, 12u), sums[3], lane));
+    store(own, at, 16u, joined(bias(own, 16u), sums[4], lane));
 }
 
 // The lane's shares of eight rows: of four k, and of the next four.
@@ -529,11 +532,22 @@ fn single(@builtin(workgroup_id) tile: vec3<u32>, @builtin(subgroup_invocation_i
     let columns = own_columns(own);
     let start = bias(own, 0u);
     var sum = start[0];
-    for (var k = 0u; k < size.z; k += 32u) {
+    var k = 0u;
+    loop {
         let share = load_a(own.from_a, own.row, k + lane * 4u, size.z);
-        for (var l = 0u; l < min(8u, (size.z - k + 3u) / 4u); l += 1u) {
-            sum = add(sum, subgroupShuffle(share, l), block_of_b(own, columns, k + l * 4u));
+        let end = min(k + 32u, size.z);
+        var of_lane = 0u;
+        loop {
+            sum = add(sum, subgroupShuffle(share, of_lane), block_of_b(own, columns, k));
+            of_lane += 1u;
+            k += 4u;
+            if k >= end {
+                break;
+            }
+        }
+        if k >= size.z {
+            break;
         }
     }
-    store(own, 0u, Block(sum, sum, sum, sum));
+    store(own, begins(own.run), 0u, Block(sum, sum, sum, sum));
 }

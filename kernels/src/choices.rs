@@ -44,15 +44,19 @@ impl Tuning {
 /// A file for each adapter, driver and state of the shaders that come in variants.
 fn file_name(adapter: &Traits) -> String {
     let shaders = Variant::all().map(matmul_shader::text);
-    let columns = [include_str!("../../shaders/columns.wgsl"), include_str!("../../shaders/patches.wgsl")];
-    let told = [adapter.name.as_str(), &adapter.driver, &adapter.backend, columns[0], columns[1]];
+    let parts = [
+        include_str!("../../shaders/columns.wgsl"),
+        include_str!("../../shaders/patches.wgsl"),
+        include_str!("../../shaders/matmul_images.wgsl"),
+    ];
+    let told = [adapter.name.as_str(), &adapter.driver, &adapter.backend];
     let mut hash = 0xcbf2_9ce4_8422_2325_u64; // FNV-1a: the same on every machine and with every version of Rust
     let mut take = |text: &str| {
         for byte in text.bytes().chain([0]) {
             hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
         }
     };
-    told.into_iter().for_each(&mut take);
+    told.into_iter().chain(parts).for_each(&mut take);
     shaders.for_each(|text| take(&text));
     let name: String = adapter.name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
     format!("{}-{hash:016x}.json", name.to_lowercase())

@@ -1,6 +1,8 @@
-//! How an epilogue is written in a shader: the bindings of its extra inputs, and `fn epilogue(value, i, run)`.
+//! How an epilogue is written in a shader: the bindings of its extra inputs, and `fn epilogue(value, i, run)`; or, where operands of
+//! the run begin `at` what `begins(run)` said, `fn epilogue_at(value, i, at)`.
 
 use crate::expr::{Access, Epilogue, Instruction, Unary};
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 /// Where a shader finds an extra input.
@@ -93,7 +95,10 @@ impl Writer<'_> {
         }
         let kind = self.width.of_type("f32");
         let kept = self.width.of_type(if self.half { "f16" } else { "f32" });
+        self.write_begins(&mut text);
         let _ = writeln!(text, "fn epilogue(value: {kind}, i: u32, run: u32) -> {kept} {{");
+        let _ = writeln!(text, "    return epilogue_at(value, i, begins(run));\n}}");
+        let _ = writeln!(text, "fn epilogue_at(value: {kind}, i: u32, at: Begins) -> {kept} {{");
         for (n, part) in before.iter().enumerate() {
             self.write_instructions(n, part, &mut text);
             self.write_store(n, part, &mut text);
@@ -101,6 +106,19 @@ impl Writer<'_> {
         self.write_instructions(before.len(), last, &mut text);
         let _ = writeln!(text, "    return {kept}({});\n}}", self.result(before.len()));
         text
+    }
+
+    /// Where the output, what else is written and the extra inputs begin, by the number of the view: found once by a kernel that stores
+    /// in a loop.
+    fn write_begins(&self, text: &mut String) {
+        let also = (0..self.parts.len() - 1).map(|n| self.first_also + n);
+        let elsewhere = |extra: &&Extra| !matches!(extra.lies, Lies::Output | Lies::Also(_) | Lies::Computed(_));
+        let extras = self.parts.iter().flat_map(|part| &part.extras).filter(elsewhere).map(|extra| extra.number);
+        let views: BTreeSet<usize> = std::iter::once(0).chain(also).chain(extras).collect();
+        let list = |line: fn(&usize) -> String| views.iter().map(line).collect::<Vec<_>>().join(", ");
+        let _ = writeln!(text, "struct Begins {{ {} }}", list(|view| format!("view{view}: u32")));
+        let begins = list(|view| format!("base({view}u, run)"));
+        let _ = writeln!(text, "fn begins(run: u32) -> Begins {{\n    return Begins({begins});\n}}");
     }
 
     /// How the result of an instruction of a part is called.
@@ -132,7 +150,7 @@ impl Writer<'_> {
 
     /// Stores what a part that is not the last one has computed.
     fn write_store(&self, n: usize, part: &Part<'_>, text: &mut String) {
-        let (at, result) = (format!("base({}u, run) + i", self.first_also + n), self.result(n));
+        let (at, result) = (format!("at.view{} + i", self.first_also + n), self.result(n));
         let mut line = |line: String| writeln!(text, "    {line};").expect("a string takes all");
         match (self.width, self.stored_at_a_time(part)) {
             (Width::Four, Width::Four) => line(format!("also{n}[({at}) / 4u] = {result}")),
@@ -191,14 +209,14 @@ impl Writer<'_> {
     }
 
     fn old_value(&self) -> String {
-        let at = if self.width == Width::Four { "(base(0u, run) + i) / 4u" } else { "base(0u, run) + i" };
+        let at = if self.width == Width::Four { "(at.view0 + i) / 4u" } else { "at.view0 + i" };
         let load = format!("out[{at}]");
         if self.half { format!("{}({load})", self.width.of_type("f32")) } else { load }
     }
 
     /// What the output of part number `n` held, which is not the last one.
     fn old_value_of(&self, n: usize) -> String {
-        let at = format!("base({}u, run) + i", self.first_also + n);
+        let at = format!("at.view{} + i", self.first_also + n);
         match (self.width, self.stored_at_a_time(&self.parts[n])) {
             (Width::Four, Width::Four) => format!("also{n}[({at}) / 4u]"),
             (Width::Four, Width::One) => {
@@ -227,7 +245,7 @@ impl Writer<'_> {
             }
             Access::OneHot { classes } => {
                 let number = part.extras[e].number;
-                let class = format!("extra{number}[base({number}u, run) + {i} / {classes}u]");
+                let class = format!("extra{number}[at.view{number} + {i} / {classes}u]");
                 format!("select(0.0, 1.0, {class} == {i} % {classes}u)")
             }
         }
@@ -236,7 +254,7 @@ impl Writer<'_> {
     /// The number at a place of an extra, or the four from there on.
     fn number(&self, part: &Part<'_>, e: usize, at: &str) -> String {
         let (width, Extra { lies, number, .. }) = (self.width_of(part, e), part.extras[e]);
-        let at = format!("base({number}u, run) + {at}");
+        let at = format!("at.view{number} + {at}");
         match (lies, width) {
             (Lies::Mirror, Width::One) => format!("textureLoad(extra{number}, texel({at})).x"),
             (Lies::Mirror, Width::Four) => format!("textureLoad(extra{number}, texel_of_four({at}))"),

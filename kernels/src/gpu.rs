@@ -390,6 +390,7 @@ fn texture_format(format: naga::StorageFormat) -> wgpu::TextureFormat {
         naga::StorageFormat::R32Float => wgpu::TextureFormat::R32Float,
         naga::StorageFormat::Rgba32Float => wgpu::TextureFormat::Rgba32Float,
         naga::StorageFormat::Rgba8Unorm => wgpu::TextureFormat::Rgba8Unorm,
+        naga::StorageFormat::Rgba32Uint => wgpu::TextureFormat::Rgba32Uint,
         _ => panic!("no mirror has the format {format:?}"),
     }
 }

@@ -82,7 +82,12 @@ impl View {
 
     /// Whether it begins at a multiple of four elements, in every run and at every step. (Runs lie [`aligned`].)
     pub(crate) fn is_by_four(&self) -> bool {
-        [self.offset, self.step.stride, self.apart].iter().all(|elements| elements.is_multiple_of(4))
+        self.is_by(4)
+    }
+
+    /// The same of so many elements, up to sixteen.
+    pub(crate) fn is_by(&self, many: usize) -> bool {
+        [self.offset, self.step.stride, self.apart].iter().all(|elements| elements.is_multiple_of(many))
     }
 }
 

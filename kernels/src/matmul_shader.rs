@@ -92,6 +92,9 @@ pub(crate) fn shader(product: &MatMul, patches: Option<&Patches>, variant: Varia
     let (entry, [rows, columns]) = match variant {
         Variant::Tiled(tile) => ("main", tile.covers()),
         Variant::Plain | Variant::Row => ("main", ["TILE_M", "TILE_N"].map(|side| number(&text, side))),
+        Variant::Subgroup if pixels_by_sixteen(product, &views[1]) => {
+            ("images", SubgroupTiles::of(&text).tile(product).1)
+        }
         Variant::Subgroup => SubgroupTiles::of(&text).tile(product),
     };
     let set_tiles = product.n.div_ceil(columns);
@@ -172,6 +175,10 @@ fn written(
         Variant::Subgroup => Some(" {}: texture_storage_2d<rgba32float, read>"),
     };
     let mut text = match patches {
+        _ if product.bytes && variant == Variant::Subgroup && pixels_by_sixteen(product, &views[1]) => {
+            let text = followed(&text, include_str!("../../shaders/matmul_images.wgsl"));
+            with_load(&text, 'a', "bytes by sixteen", " a: texture_storage_2d<rgba32uint, read>")
+        }
         _ if product.bytes => with_load(&text, 'a', "bytes", images(variant)),
         Some(patches) if !patches.forward => with_words(&text, 'a', "filters", by_four(0, patches.channels)),
         _ => with_words(&text, 'a', "", by_four(0, rows[0])),
@@ -198,6 +205,11 @@ fn written(
 /// Whether what has stored rows (for images: pixels) of `row` elements can be loaded or stored four at a time.
 fn is_by_four(view: &View, row: usize) -> bool {
     view.is_by_four() && row.is_multiple_of(4)
+}
+
+/// Whether the left operand is images that can be read sixteen pixels at a time.
+fn pixels_by_sixteen(product: &MatMul, images: &View) -> bool {
+    product.bytes && images.is_by(16) && product.k.is_multiple_of(16)
 }
 
 /// The text with an operand loaded in a `way`: four numbers at a time where it is declared as such.

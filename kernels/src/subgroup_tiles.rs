@@ -32,7 +32,7 @@ impl SubgroupTiles {
         let highest = self.wide[0];
         let Tile { entry, rows, columns } = match product {
             _ if is_single(product) => Tile { entry: "single", rows: 1, ..highest },
-            MatMul { bytes: true, .. } => Tile { entry: "images", ..highest },
+            MatMul { bytes: true, .. } => highest,
             _ => self.best(product.m, product.n),
         };
         (entry, [rows, columns])
