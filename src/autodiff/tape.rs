@@ -222,6 +222,10 @@ impl Tape {
     }
 }
 
+/// What has one row is the same at every step.
 fn stride(stored: &Stored, every: usize) -> Stride {
+    if stored.rows == 1 {
+        return Stride::FIXED;
+    }
     Stride { stride: stored.shape.iter().product(), every, period: stored.rows }
 }

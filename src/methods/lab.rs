@@ -2,7 +2,7 @@
 //! device, the episodic memory, and the test.
 
 use super::mask::{masked, masks_of};
-use super::test::{Test, TestImages, Tested};
+use super::test::{Test, TestBatch, TestImages, Tested};
 use crate::autodiff::{Stored, Tape, Var};
 use crate::data::ImageSet;
 use crate::data::benchmarks::Benchmark;
@@ -439,6 +439,11 @@ impl Lab {
         all.chunks(size).map(<[Example]>::to_vec).collect()
     }
 
+    /// What the model with parameters θ makes of test images, batch by batch.
+    pub fn logits<'t>(&self, theta: Var<'t>, batches: &[TestBatch<'t>]) -> Vec<Var<'t>> {
+        batches.iter().map(|batch| self.answer(theta, batch).logits).collect()
+    }
+
     /// The models of all runs as they are. Waits for the device.
     pub fn learned(&mut self) -> Vec<Learned> {
         let theta = self.session.read(&self.theta);
@@ -460,7 +465,7 @@ impl Lab {
         let test = self
             .test
             .take()
-            .unwrap_or_else(|| self.compile_test(|tape, batch| self.answer(tape.load(&self.theta), batch).logits));
+            .unwrap_or_else(|| self.compile_test(|tape, batches| self.logits(tape.load(&self.theta), batches)));
         let tested = self.run_test(&test);
         self.test = Some(test);
         tested

@@ -16,7 +16,7 @@ use crate::program::{Program, Session};
 use crate::settings::Settings;
 use hindsight_kernels::Reading;
 
-/// How a method answers: a program that counts right answers, a step a chunk of images and a task.
+/// How a method answers: a program that counts right answers, a step a task and some chunks of images.
 pub struct Test {
     program: Program,
 }
@@ -29,7 +29,9 @@ pub(super) struct TestImages {
     counts: Stored,
     /// Of a task.
     images: usize,
+    /// Of so many images each, of which a step sees `at_once`.
     chunks: usize,
+    at_once: usize,
 }
 
 /// How tasks show test images.
@@ -60,7 +62,9 @@ impl TestImages {
         let moved = matches!(model, Model::Mlp(_)) && plans.iter().flatten().all(|task| task.test.is_none());
         let chunk = super::chunk(images, model.at_a_time());
         let chunks = images / chunk;
-        let counts = session.rows("right answers", tasks * chunks, &[1]);
+        let at_once = if moved { at_once(session.device(), chunks) } else { 1 };
+        let steps = chunks / at_once;
+        let counts = session.rows("right answers", tasks * steps, &[1]);
         if moved {
             // All are tested, in whichever order; where nothing is computed, none is worth its search.
             let tested = &data.test_images[..images * pixels];
@@ -71,13 +75,13 @@ impl TestImages {
             let labels: Vec<u32> = order.iter().map(|&image| data.test_labels[image].into()).collect();
             let image = |&image: &usize| seen.iter().map(move |pixel| tested[image * pixels + pixel]);
             let bytes: Vec<u8> = order.iter().flat_map(image).collect();
-            let pictures = session.images("test images", chunks, &[chunk, pixels], &bytes);
-            let labels = session.shared_indices("test labels", chunks, &[chunk], &labels);
+            let pictures = session.images("test images", steps, &[at_once, chunk, pixels], &bytes);
+            let labels = session.shared_indices("test labels", steps, &[at_once, chunk], &labels);
             let shown = Shown::Moved(write_places(session, tasks, &seen, plans));
-            return TestImages { pictures, labels, shown, counts, images, chunks };
+            return TestImages { pictures, labels, shown, counts, images, chunks, at_once };
         }
         let pictures = session.images("test images", 1, &[data.test_labels.len(), pixels], &data.test_images);
-        let mut rows = |name: &str| session.indices(name, tasks * chunks, &[chunk]);
+        let mut rows = |name: &str| session.indices(name, tasks * chunks, &[1, chunk]);
         let (labels, chosen, shown) = (rows("test labels"), rows("chosen test images"), rows("tasks of test images"));
         let all_tasks: Vec<u32> = (0..(tasks * images) as u32).map(|i| i / chunk as u32 % tasks as u32).collect();
         for (run, plan) in plans.iter().enumerate() {
@@ -90,7 +94,17 @@ impl TestImages {
             let label = |&image: &u32| u32::from(data.test_labels[image as usize]);
             session.write_index(&labels, run, &rows.iter().map(label).collect::<Vec<_>>());
         }
-        TestImages { pictures, labels, shown: Shown::Chosen { images: chosen, tasks: shown }, counts, images, chunks }
+        let shown = Shown::Chosen { images: chosen, tasks: shown };
+        TestImages { pictures, labels, shown, counts, images, chunks, at_once }
+    }
+}
+
+/// How many of the chunks a step sees: on a GPU, where steps follow one another, all of them, so that weights are moved once for all; on
+/// the CPU one, as threads take a step each.
+fn at_once(device: &Device, chunks: usize) -> usize {
+    match device {
+        Device::Cpu | Device::Oracle => 1,
+        Device::Gpu(_) | Device::Dry => chunks,
     }
 }
 
@@ -143,38 +157,57 @@ impl Lab {
         self.evaluate(theta, batch.pictures)
     }
 
-    /// Compiles a test in which `scores` answers: one number a class for each image; the largest of those of the task
-    /// wins.
-    pub fn compile_test(&self, scores: impl for<'t> Fn(&'t Tape, &TestBatch<'t>) -> Var<'t>) -> Test {
-        let (at, tasks) = (&self.test_images, self.settings.tasks);
-        // Step s: chunk s / tasks of the images, task s % tasks.
+    /// Compiles a test in which `scores` answers, batch by batch: one number a class for each image; the largest of those
+    /// of the task wins.
+    pub fn compile_test(&self, scores: impl for<'t> Fn(&'t Tape, &[TestBatch<'t>]) -> Vec<Var<'t>>) -> Test {
         let tape = Tape::named("test");
-        let (batch, labels) = match &at.shown {
+        let (batches, labels): (Vec<TestBatch<'_>>, Vec<Var<'_>>) = self.test_batches(&tape).into_iter().unzip();
+        let scores = scores(&tape, &batches).into_iter().map(|scores| match &self.masks {
+            Some(masks) => masked(scores, tape.row(masks).spread(0, scores.shape()[0])),
+            None => scores,
+        });
+        let right = scores.zip(labels).map(|(scores, labels)| scores.count_correct(labels));
+        tape.assign_row(&self.test_images.counts, right.reduce(|a, b| a + b).expect("a step sees images"));
+        Test { program: self.session.compile(&tape) }
+    }
+
+    /// What step s sees: of task s % tasks the chunks of images that are next after every task has seen those before, each
+    /// with its labels.
+    fn test_batches<'t>(&self, tape: &'t Tape) -> Vec<(TestBatch<'t>, Var<'t>)> {
+        let (at, tasks) = (&self.test_images, self.settings.tasks);
+        match &at.shown {
             Shown::Moved(places) => {
-                let places = places.iter().map(|(rows, mask)| (tape.row(rows), mask.as_ref().map(|m| tape.row(m))));
-                let unmap = Some(Unmap { places: places.collect() });
-                (TestBatch { pictures: tape.row_every(&at.pictures, tasks), unmap }, tape.row_every(&at.labels, tasks))
+                let places = || places.iter().map(|(rows, mask)| (tape.row(rows), mask.as_ref().map(|m| tape.row(m))));
+                let [pictures, labels] = [&at.pictures, &at.labels].map(|all| tape.row_every(all, tasks));
+                let batch = |n: usize| {
+                    let unmap = Some(Unmap { places: places().collect() });
+                    (TestBatch { pictures: part(pictures, n), unmap }, part(labels, n))
+                };
+                (0..at.at_once).map(batch).collect()
             }
             Shown::Chosen { images, tasks } => {
-                let (images, tasks) = (tape.row(images), tape.row(tasks));
-                let pictures = tape.load(&at.pictures).gather_pixels(images, tape.load(&self.maps), tasks);
-                (TestBatch { pictures: self.prepare(pictures), unmap: None }, tape.row(&at.labels))
+                let (images, tasks, labels) = (tape.row(images), tape.row(tasks), tape.row(&at.labels));
+                let pictures =
+                    tape.load(&at.pictures).gather_pixels(part(images, 0), tape.load(&self.maps), part(tasks, 0));
+                vec![(TestBatch { pictures: self.prepare(pictures), unmap: None }, part(labels, 0))]
             }
-        };
-        let scores = scores(&tape, &batch);
-        let rows = scores.shape()[0];
-        let scores = self.masks.as_ref().map_or(scores, |masks| masked(scores, tape.row(masks).spread(0, rows)));
-        tape.assign_row(&at.counts, scores.count_correct(labels));
-        Test { program: self.session.compile(&tape) }
+        }
     }
 
     /// Hands over a test of every run on every task. Does not wait for a GPU.
     pub fn run_test(&mut self, test: &Test) -> Tested {
-        let TestImages { counts, images, chunks, .. } = &self.test_images;
+        let TestImages { counts, images, chunks, at_once, .. } = &self.test_images;
         let tasks = self.settings.tasks;
-        self.session.run_independent(&test.program, 0..tasks * chunks);
+        self.session.run_independent(&test.program, 0..tasks * chunks / at_once);
         Tested { counts: self.session.read_later(counts), tasks, images: *images }
     }
+}
+
+/// Number `n` of values that lie one behind another.
+fn part(of: Var<'_>, n: usize) -> Var<'_> {
+    let shape = of.shape();
+    let elements: usize = shape[1..].iter().product();
+    of.slice(n * elements, &shape[1..])
 }
 
 /// A test that was handed over.

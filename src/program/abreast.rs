@@ -7,8 +7,8 @@ use super::plan::Temporary;
 use hindsight_kernels::{BufferId, Launch, View, aligned};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-/// Elements of a result up to which launches are joined: larger ones keep a GPU busy by themselves, and joined they would need the
-/// memory of both at once.
+/// Elements of results and temporaries up to which launches are joined: larger ones keep a GPU busy by themselves, and joined they would
+/// need the memory of both at once.
 const SMALL: usize = 1 << 15;
 
 /// Launches of a step whose temporaries are numbered by what they hold, and how large these are.
@@ -114,7 +114,8 @@ impl<'a> Joiner<'a> {
             }
             (BufferId::Temporary(i), BufferId::Temporary(j)) => {
                 let alike = a.offset == b.offset && self.all.temporaries[&i] == self.all.temporaries[&j];
-                alike && i != j && self.place([i, j], placed)
+                let small = self.all.temporaries[&i].elements <= SMALL;
+                alike && small && i != j && self.place([i, j], placed)
             }
             _ => false,
         }

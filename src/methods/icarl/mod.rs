@@ -75,10 +75,11 @@ impl Work {
         means.assign(&class_means, unit_rows(means.load(&exemplars.shares).matmul(all)));
 
         let [snapshot, embed, means] = [&snapshot, &embed, &means].map(|tape| lab.session.compile(tape));
-        let test = lab.compile_test(|tape, batch| {
-            let features = lab.answer(tape.load(&lab.theta), batch).features;
+        let test = lab.compile_test(|tape, batches| {
+            let features = |batch| lab.answer(tape.load(&lab.theta), batch).features;
             // The nearest of means of length 1 is the one in whose direction most of φ lies, however long φ is.
-            features.matmul_transposed(tape.load(&class_means), false, true)
+            let nearness = |batch| features(batch).matmul_transposed(tape.load(&class_means), false, true);
+            batches.iter().map(nearness).collect()
         });
         Work { stream, first, later, exemplars, herding, snapshot, test, embed, means }
     }

@@ -47,13 +47,16 @@ impl Prediction {
         let tape = Tape::named("draw for the test");
         tape.assign_row(&table, q.load(&tape).draw(tape.row(&keys).normal(&[weights])));
         let draw = lab.session.compile(&tape);
-        let test = lab.compile_test(|tape, batch| {
+        let test = lab.compile_test(|tape, batches| {
             let drawn = tape.load(&table);
-            let answer = |i: usize| {
+            // Draw by draw: of what is computed of one, nothing is kept while the next answers.
+            let answers = |i: usize| {
                 let theta = drawn.slice(i * weights, &[weights]);
-                lab.answer(theta, batch).logits.softmax()
+                lab.logits(theta, batches).into_iter().map(|logits| logits.softmax()).collect::<Vec<_>>()
             };
-            (0..draws).map(answer).reduce(|a, b| a + b).expect("there is at least one draw")
+            let sums =
+                (0..draws).map(answers).reduce(|sums, more| sums.into_iter().zip(more).map(|(a, b)| a + b).collect());
+            sums.expect("there is at least one draw")
         });
         Prediction { keys, draw, test }
     }
