@@ -14,7 +14,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     let i = (group.x + group.y * groups.x) * 256u + lane;
     // `base` divides by what a step needs; a copy that is measured has none.
     let shift = params.size.x;  // 2^shift floats a vector
-    let first_out = (params.views[0].run_stride * group.z) >> shift;
-    let first_x = (params.views[1].run_stride * group.z) >> shift;
+    let first_out = (views.run_strides[0].x * group.z) >> shift;
+    let first_x = (views.run_strides[0].y * group.z) >> shift;
     out[first_out + i] = x[first_x + i];
 }

@@ -51,12 +51,7 @@ pub fn cases() -> Vec<Case> {
             launches.extend(variants(entry).into_iter().map(|v| (entry.launch(&values, v), v, attributes.clone())));
         }
     }
-    std::iter::once(advance()).chain(distinct(launches.into_iter())).collect()
-}
-
-fn advance() -> Case {
-    let composed = Composed::advance();
-    Case { name: composed.name, variant: None, attributes: String::new(), software: false, composed }
+    distinct(launches.into_iter())
 }
 
 /// The shaders of a program's launches, likewise.

@@ -49,7 +49,7 @@ impl Executable {
         Executable { launches, program }
     }
 
-    /// The launches of one step. (A GPU adds one, to count steps.)
+    /// The launches of one step.
     pub fn launches(&self) -> &[Launch] {
         &self.launches
     }

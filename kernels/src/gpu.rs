@@ -1,7 +1,8 @@
 //! Programs on a GPU through wgpu: adapters, pipelines, buffers, submissions.
 //!
-//! A replay is one compute pass with every launch of every step in it. Pipelines are shared by shape:
-//! sizes and views are in a uniform buffer, a slot a launch. Bindings are reflected from the WGSL.
+//! A replay is one compute pass with every launch of every step in it. Pipelines are shared by shape: sizes are in a
+//! uniform buffer, a slot a launch; where operands lie at a step goes with each launch, as immediates. Bindings are
+//! reflected from the WGSL.
 
 mod cleared;
 mod timed;
@@ -182,12 +183,13 @@ impl Gpu {
         traits.choices = Arc::new(tuning.choices(&traits)?);
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("hindsight"),
-            required_features: adapter.features()
-                & (wgpu::Features::SUBGROUP
-                    | wgpu::Features::SHADER_INT64
-                    | wgpu::Features::SHADER_F16
-                    | wgpu::Features::TIMESTAMP_QUERY
-                    | wgpu::Features::TIMESTAMP_QUERY_INSIDE_PASSES),
+            required_features: wgpu::Features::IMMEDIATES
+                | adapter.features()
+                    & (wgpu::Features::SUBGROUP
+                        | wgpu::Features::SHADER_INT64
+                        | wgpu::Features::SHADER_F16
+                        | wgpu::Features::TIMESTAMP_QUERY
+                        | wgpu::Features::TIMESTAMP_QUERY_INSIDE_PASSES),
             // What the adapter has: images need large bindings, fused kernels many of them.
             required_limits: adapter.limits(),
             ..Default::default()
@@ -316,7 +318,7 @@ impl Gpu {
         let pipeline_layout = self.device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
             label: Some(name),
             bind_group_layouts: &[Some(&layout)],
-            immediate_size: 0,
+            immediate_size: size_of::<Views>() as u32,
         });
         let module = self.device.create_shader_module(wgpu::ShaderModuleDescriptor {
             label: Some(name),
@@ -470,9 +472,6 @@ impl GpuReading {
 /// A program's launches, with their pipelines and bind groups.
 pub(crate) struct GpuProgram {
     gpu: Arc<Gpu>,
-    step: wgpu::Buffer,
-    params: wgpu::Buffer,
-    moving: Vec<Moving>,
     launches: Vec<Ready>,
     mirrors: Mirrors,
 }
@@ -481,6 +480,8 @@ struct Ready {
     pipeline: Arc<Pipeline>,
     group: wgpu::BindGroup,
     grid: [u32; 3],
+    /// Where its operands lie, of each view.
+    places: Vec<Place>,
     /// What it reads of mirrors.
     reads: Vec<Read>,
     /// What it writes.
@@ -490,21 +491,21 @@ struct Ready {
 }
 
 impl Ready {
-    fn encode(&self, pass: &mut wgpu::ComputePass<'_>) {
+    fn encode(&self, pass: &mut wgpu::ComputePass<'_>, step: usize) {
         pass.set_pipeline(&self.pipeline.pipeline);
         pass.set_bind_group(0, &self.group, &[]);
+        pass.set_immediates(0, bytemuck::bytes_of(&Views::at(&self.places, step as u32)));
         let [x, y, z] = self.grid;
         pass.dispatch_workgroups(x, y, z);
     }
 }
 
-/// Most views that a launch can have, as `Params.views` in shaders/prelude.wgsl has places.
+/// Most views that a launch can have.
 const VIEWS: usize = 12;
-/// Words of a launch's slot in the uniform buffer: 8 sizes and 12 views of 4, rounded up to 256 bytes.
+/// Words of a launch's slot in the uniform buffer: 8 sizes, and of 12 views how far they are apart; rounded up to 256 bytes.
 const SLOT: usize = 64;
-/// Where a slot's views begin, and the words of one.
-const FIRST_VIEW: usize = 8;
-const VIEW: usize = 4;
+/// Where that begins.
+const APART: usize = 8;
 /// Launches in one submission: enough to hide its cost, few enough to let the device start early.
 const LAUNCHES_A_SUBMISSION: usize = 4096;
 
@@ -516,7 +517,6 @@ impl GpuProgram {
         launches: &[Launch],
         temporaries: &[usize],
     ) -> GpuProgram {
-        let step = gpu.storage("step", 2);
         let halves: BTreeSet<usize> = launches.iter().filter_map(|launch| launch.output.buffer.half()).collect();
         let temporary = |(id, &elements): (usize, &usize)| {
             let (stride, numbers_a_word) = (aligned(elements), if halves.contains(&id) { 2 } else { 1 });
@@ -529,9 +529,8 @@ impl GpuProgram {
         };
         let mut slots = vec![0_u32; SLOT * launches.len().max(1)];
         use wgpu::BufferUsages as Use;
-        let params = gpu.buffer("params", slots.len() as u64 * 4, Use::UNIFORM | Use::STORAGE | Use::COPY_DST);
+        let params = gpu.buffer("params", slots.len() as u64 * 4, Use::UNIFORM | Use::COPY_DST);
         let mut ready = Vec::new();
-        let mut moving = Vec::new();
         let mut mirrors = Mirrors::default();
         for (n, (launch, (shader, pipeline))) in launches.iter().zip(gpu.compile_all(launches)).enumerate() {
             let kernel = launch.kernel.describe();
@@ -539,15 +538,14 @@ impl GpuProgram {
             let slot = &mut slots[n * SLOT..(n + 1) * SLOT];
             slot[..shader.size.len()].copy_from_slice(&shader.size);
             assert!(operands.len() <= VIEWS, "{}: {} operands, {VIEWS} are possible", kernel.name(), operands.len());
-            for (v, (Operand { view, .. }, words)) in
-                operands.iter().zip(slot[FIRST_VIEW..].chunks_exact_mut(VIEW)).enumerate()
-            {
-                let (_, stride, kind) = place(view.buffer);
-                let place = Place::new(view, stride, kind);
-                words[..3].copy_from_slice(&[place.offset, place.run_stride, place.apart]);
-                let word = u32::try_from(n * SLOT + FIRST_VIEW + v * VIEW).expect("a program has few launches");
-                moving.extend(place.step_stride.gt(&0).then_some(Moving { word, place }));
-            }
+            let places: Vec<Place> = operands
+                .iter()
+                .map(|Operand { view, .. }| {
+                    let (_, stride, kind) = place(view.buffer);
+                    Place::new(view, stride, kind)
+                })
+                .collect();
+            slot[APART..].iter_mut().zip(&places).for_each(|(word, place)| *word = place.apart);
             let operand = |binding: u32| operands[binding as usize - 2].view.buffer;
             let original = |id: BufferId| match place(id) {
                 (buffer, 0, _) => Original { id, buffer, runs: 1, stride: buffer.size() as usize / 4 },
@@ -591,39 +589,10 @@ impl GpuProgram {
                 Cleared::of_runs(buffer, &launch.output, kernel.elements(), runs, stride)
             });
             let grid = [x, y, (store.runs() * launch.abreast) as u32];
-            ready.push(Ready { pipeline, group, grid, reads, written, cleared });
+            ready.push(Ready { pipeline, group, grid, places, reads, written, cleared });
         }
         gpu.queue.write_buffer(&params, 0, bytemuck::cast_slice(&slots));
-        ready.push(Self::advance(gpu, [&step, &params], &moving));
-        GpuProgram { gpu: gpu.clone(), step, params, moving, launches: ready, mirrors }
-    }
-
-    /// The launch that counts the step, and says where `moving` operands lie.
-    fn advance(gpu: &Gpu, [step, params]: [&wgpu::Buffer; 2], moving: &[Moving]) -> Ready {
-        let source = include_str!("../../shaders/advance.wgsl").into();
-        let pipeline = gpu.pipeline(&Text { name: "advance", source, entry: "main", constants: &[] });
-        let words: Vec<u32> = moving.iter().flat_map(Moving::words).collect();
-        let list = gpu.storage("moving", words.len().max(MOVING));
-        gpu.queue.write_buffer(&list, 0, bytemuck::cast_slice(&words));
-        gpu.queue.write_buffer(step, 4, bytemuck::bytes_of(&(moving.len() as u32)));
-        let entries: Vec<_> = [step, params, &list]
-            .into_iter()
-            .zip(0..)
-            .map(|(buffer, binding)| wgpu::BindGroupEntry { binding, resource: buffer.as_entire_binding() })
-            .collect();
-        let descriptor =
-            wgpu::BindGroupDescriptor { label: Some("advance"), layout: &pipeline.layout, entries: &entries };
-        let group = gpu.device.create_bind_group(&descriptor);
-        Ready { pipeline, group, grid: [1, 1, 1], reads: vec![], written: vec![], cleared: None }
-    }
-
-    /// Says which step is next, and where the operands that move lie then.
-    fn begin_at(&self, step: usize) {
-        let write = |buffer, word: u32, x: u32| {
-            self.gpu.queue.write_buffer(buffer, u64::from(word) * 4, bytemuck::bytes_of(&x));
-        };
-        write(&self.step, 0, step as u32);
-        self.moving.iter().for_each(|m| write(&self.params, m.word, m.place.at(step as u32)));
+        GpuProgram { gpu: gpu.clone(), launches: ready, mirrors }
     }
 
     /// What a launch needs before it that no launch does, and a pass can't: copies, and zeros.
@@ -634,29 +603,28 @@ impl GpuProgram {
 
     /// Hands all steps over; waits for none of them.
     pub(crate) fn run(&self, steps: Range<usize>) {
-        self.begin_at(steps.start);
-        let steps_a_submission = (LAUNCHES_A_SUBMISSION / self.launches.len()).max(1);
-        let mut left = steps.len();
+        let steps_a_submission = (LAUNCHES_A_SUBMISSION / self.launches.len().max(1)).max(1);
+        let mut next = steps.start;
         // The host may have written since the last replay.
         let mut stale = self.mirrors.all_stale();
-        while left > 0 {
-            let now = left.min(steps_a_submission);
+        while next < steps.end {
+            let now = next..steps.end.min(next + steps_a_submission);
             let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
             let mut pass = None;
-            for launch in (0..now).flat_map(|_| &self.launches) {
+            for (step, launch) in now.clone().flat_map(|step| self.launches.iter().map(move |launch| (step, launch))) {
                 if launch.cleared.is_some() || self.mirrors.any_stale(&stale, &launch.reads) {
                     drop(pass.take());
                     self.prepare(launch, &mut stale, &mut encoder);
                 }
                 let begin = || encoder.begin_compute_pass(&Default::default()).forget_lifetime();
-                launch.encode(pass.get_or_insert_with(begin));
+                launch.encode(pass.get_or_insert_with(begin), step);
                 launch.written.iter().for_each(|(id, words)| self.mirrors.written(&mut stale, *id, words));
             }
             drop(pass);
             self.gpu.counters.submissions.fetch_add(1, Relaxed);
-            self.gpu.counters.launches.fetch_add((now * self.launches.len()) as u64, Relaxed);
+            self.gpu.counters.launches.fetch_add((now.len() * self.launches.len()) as u64, Relaxed);
             self.gpu.queue.submit([encoder.finish()]);
-            left -= now;
+            next = now.end;
         }
     }
 }
@@ -668,7 +636,7 @@ fn words_of(view: &View, elements: Option<usize>, kind: Kind) -> Option<Words> {
     Some(view.offset / a_word..(view.offset + elements).div_ceil(a_word))
 }
 
-/// A view in the words of a shader: see shaders/prelude.wgsl and shaders/advance.wgsl.
+/// A view in the words of a shader.
 struct Place {
     offset: u32,
     run_stride: u32,
@@ -692,26 +660,27 @@ impl Place {
 }
 
 impl Place {
-    /// Where it begins at a step, as shaders/advance.wgsl has it.
+    /// Where it begins at a step.
     fn at(&self, step: u32) -> u32 {
         self.offset + step / self.every % self.period * self.step_stride
     }
 }
 
-/// An operand that moves with the step.
-struct Moving {
-    /// Which word of the parameters says where it begins.
-    word: u32,
-    place: Place,
+/// What a shader finds in its immediates: see shaders/prelude.wgsl.
+#[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(C)]
+struct Views {
+    offsets: [u32; VIEWS],
+    run_strides: [u32; VIEWS],
 }
 
-/// Words of a [`Moving`].
-const MOVING: usize = 5;
-
-impl Moving {
-    fn words(&self) -> [u32; MOVING] {
-        let Place { offset, step_stride, every, period, .. } = self.place;
-        [self.word, offset, step_stride, every, period]
+impl Views {
+    fn at(places: &[Place], step: u32) -> Views {
+        let mut views = Views { offsets: [0; VIEWS], run_strides: [0; VIEWS] };
+        for ((offset, run_stride), place) in views.offsets.iter_mut().zip(&mut views.run_strides).zip(places) {
+            (*offset, *run_stride) = (place.at(step), place.run_stride);
+        }
+        views
     }
 }
 

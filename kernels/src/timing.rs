@@ -54,7 +54,7 @@ impl Stopwatch {
 /// One launch of one step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span {
-    /// Number of the launch in its program; the one behind the last is the launch that counts steps.
+    /// Number of the launch in its program.
     pub launch: usize,
     /// The step.
     pub step: usize,

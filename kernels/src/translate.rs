@@ -142,7 +142,7 @@ impl Composed {
     pub fn of(launch: &Launch, adapter: &Traits) -> Composed {
         let kernel = launch.kernel.describe();
         let shader = launch.shader(adapter);
-        let mut capabilities = Capabilities::empty();
+        let mut capabilities = Capabilities::IMMEDIATES;
         capabilities.set(Capabilities::SUBGROUP, adapter.subgroup.is_some());
         capabilities.set(Capabilities::SHADER_INT64, adapter.wide_integers);
         capabilities.set(Capabilities::SHADER_FLOAT16, adapter.half);
@@ -154,19 +154,6 @@ impl Composed {
             size: shader.size,
             groups: shader.groups,
             capabilities,
-        }
-    }
-
-    /// The shader that counts a program's steps. It stands alone: nothing is computed.
-    pub fn advance() -> Composed {
-        Composed {
-            name: "advance",
-            source: include_str!("../../shaders/advance.wgsl").into(),
-            entry: "main",
-            constants: vec![],
-            size: vec![],
-            groups: [1, 1],
-            capabilities: Capabilities::empty(),
         }
     }
 
@@ -262,7 +249,11 @@ impl Resolved {
     }
 
     fn hlsl(&self) -> Result<String, hlsl::Error> {
-        let options = hlsl::Options { shader_model: hlsl::ShaderModel::V6_0, ..Default::default() };
+        let options = hlsl::Options {
+            shader_model: hlsl::ShaderModel::V6_0,
+            immediates_target: Some(hlsl::BindTarget::default()),
+            ..Default::default()
+        };
         let pipeline = hlsl::PipelineOptions { entry_point: self.entry_point() };
         let mut text = String::new();
         hlsl::Writer::new(&mut text, &options, &pipeline).write(&self.module, &self.info, None)?;

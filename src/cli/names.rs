@@ -83,21 +83,6 @@ pub fn kernel() -> impl TypedValueParser<Value = &'static Entry> {
     one_of(catalogue::entries().map(|entry| (entry.name, entry.computes, entry)).collect())
 }
 
-/// A kernel; none is the shader that counts steps.
-pub fn shader() -> impl TypedValueParser<Value = Shader> {
-    let kernels = catalogue::entries().map(|entry| (entry.name, entry.computes, Shader::Kernel(entry)));
-    one_of([("advance", "counts the steps of a program", Shader::Advance)].into_iter().chain(kernels).collect())
-}
-
-/// What has a shader.
-#[derive(Clone, Copy)]
-pub enum Shader {
-    /// A kernel of the catalogue.
-    Kernel(&'static Entry),
-    /// The launch that ends each step.
-    Advance,
-}
-
 pub fn variant() -> impl TypedValueParser<Value = Variant> {
     let about = |variant: Variant| match variant {
         Variant::Plain => "One thread an element",

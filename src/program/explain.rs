@@ -26,8 +26,8 @@ pub struct ExplainedLaunch {
     pub shape: String,
     /// What is done to each of its elements `x` before they are written; empty where nothing is.
     pub epilogue: String,
-    /// What it computes of the tape. `None` for the launch that counts steps.
-    pub of: Option<Attribution>,
+    /// What it computes of the tape.
+    pub of: Attribution,
     /// Work for one run.
     pub cost: Cost,
 }
@@ -39,7 +39,7 @@ pub struct Explanation {
     pub method: String,
     /// What it is for: the name of its tape, or the line that compiled it.
     pub name: String,
-    /// The launches of a step. On a GPU the last one counts steps.
+    /// The launches of a step.
     pub launches: Vec<ExplainedLaunch>,
     /// Bytes of its temporaries, for one run.
     pub temporaries: u64,
@@ -57,32 +57,19 @@ impl ExplainedLaunch {
                 kernel.shape()
             },
             epilogue: launch.parts().map(|part| formula(&part.epilogue)).collect::<Vec<_>>().join("; "),
-            of: Some(of.clone()),
+            of: of.clone(),
             cost: launch.cost(),
-        }
-    }
-
-    fn advance() -> ExplainedLaunch {
-        let none = String::new;
-        let cost = Cost { flops: 0.0, bytes: 8.0 };
-        ExplainedLaunch {
-            kernel: "advance".into(),
-            variant: "advance".into(),
-            shape: none(),
-            epilogue: none(),
-            of: None,
-            cost,
         }
     }
 
     /// The line that it stands for.
     pub fn line(&self) -> String {
-        self.of.as_ref().map_or("counts steps".into(), |of| of.site.to_string())
+        self.of.site.to_string()
     }
 
     /// That line, and in brackets the others that have a part in it.
     pub fn lines(&self) -> String {
-        let Some(of) = &self.of else { return self.line() };
+        let of = &self.of;
         let mut others: Vec<Site> = of.fused.iter().map(|(_, site)| *site).filter(|site| *site != of.site).collect();
         others.sort_unstable();
         others.dedup();
@@ -92,11 +79,8 @@ impl ExplainedLaunch {
 
     /// The operation that it stands for, and how many more are computed on the way.
     pub fn operation(&self) -> String {
-        match &self.of {
-            Some(Attribution { operation, fused, .. }) if fused.is_empty() => operation.clone(),
-            Some(Attribution { operation, fused, .. }) => format!("{operation} + {}", fused.len()),
-            None => "-".into(),
-        }
+        let Attribution { operation, fused, .. } = &self.of;
+        if fused.is_empty() { operation.clone() } else { format!("{operation} + {}", fused.len()) }
     }
 }
 
@@ -104,10 +88,7 @@ impl Explanation {
     /// Explains what a plan becomes on a device.
     pub(super) fn new(device: &Device, method: &str, name: &str, plan: &Plan) -> Explanation {
         let launches = plan.launches.iter().zip(&plan.attributions);
-        let mut launches: Vec<_> = launches.map(|(launch, of)| ExplainedLaunch::new(device, launch, of)).collect();
-        if matches!(device, Device::Gpu(_)) {
-            launches.push(ExplainedLaunch::advance());
-        }
+        let launches = launches.map(|(launch, of)| ExplainedLaunch::new(device, launch, of)).collect();
         let temporaries = plan.temporaries.iter().map(Temporary::bytes).sum();
         Explanation { method: method.into(), name: name.into(), launches, temporaries }
     }

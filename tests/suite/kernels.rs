@@ -304,7 +304,7 @@ fn every_shader_is_valid_wgsl() {
              fn epilogue_at(value: {kind}, i: u32, at: Begins) -> {kind} {{ return value; }}"
         );
         let text = match name.as_str() {
-            "prelude" | "advance" => text,
+            "prelude" => text,
             "matmul_operands" | "matmul_images" => continue, // a part of others
             "matmul_row" | "matmul_tiled" => [prelude, &text, operands, columns, &epilogue].join("\n"),
             product if product.starts_with("matmul") => format!("{prelude}\n{text}\n{columns}\n{epilogue}"),

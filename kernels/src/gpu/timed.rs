@@ -35,7 +35,6 @@ impl GpuProgram {
     /// Replays steps and waits for them.
     pub(crate) fn run_timed(&self, steps: Range<usize>, stopwatch: Stopwatch) -> Vec<Pass> {
         assert!(self.gpu.clocks().contains(&stopwatch.clock), "this adapter has no clock {:?}", stopwatch.clock);
-        self.begin_at(steps.start);
         self.gpu.wait(); // What was handed over before is not timed.
         let slots: Vec<Slot> =
             steps.flat_map(|step| (0..self.launches.len()).map(move |launch| (step, launch))).collect();
@@ -56,10 +55,10 @@ impl GpuProgram {
         let timestamps = Timestamps::new(&self.gpu, 2 + 2 * slots.len());
         let submitted = self.submit(slots.len(), stopwatch, |encoder| {
             let mut pass = encoder.begin_compute_pass(&timestamps.around_pass(0));
-            for (n, &(_, launch)) in slots.iter().enumerate() {
+            for (n, &(step, launch)) in slots.iter().enumerate() {
                 let at = 2 + 2 * n as u32;
                 pass.write_timestamp(&timestamps.set, at);
-                self.launches[launch].encode(&mut pass);
+                self.launches[launch].encode(&mut pass, step);
                 pass.write_timestamp(&timestamps.set, at + 1);
             }
             drop(pass);
@@ -72,10 +71,10 @@ impl GpuProgram {
         let timestamps = Timestamps::new(&self.gpu, 2 * slots.len());
         let submitted = self.submit(slots.len(), stopwatch, |encoder| {
             let mut stale = self.mirrors.all_stale();
-            for (n, &(_, launch)) in slots.iter().enumerate() {
+            for (n, &(step, launch)) in slots.iter().enumerate() {
                 let launch = &self.launches[launch];
                 self.prepare(launch, &mut stale, encoder);
-                launch.encode(&mut encoder.begin_compute_pass(&timestamps.around_pass(2 * n as u32)));
+                launch.encode(&mut encoder.begin_compute_pass(&timestamps.around_pass(2 * n as u32)), step);
                 launch.written.iter().for_each(|(id, words)| self.mirrors.written(&mut stale, *id, words));
             }
             timestamps.resolve(encoder);
@@ -88,7 +87,7 @@ impl GpuProgram {
         let span = |&(step, launch): &Slot| {
             let start_ns = self.submit(1, stopwatch, |encoder| {
                 self.prepare(&self.launches[launch], &mut stale, encoder);
-                self.launches[launch].encode(&mut encoder.begin_compute_pass(&Default::default()));
+                self.launches[launch].encode(&mut encoder.begin_compute_pass(&Default::default()), step);
             });
             self.launches[launch].written.iter().for_each(|(id, words)| self.mirrors.written(&mut stale, *id, words));
             self.gpu.wait();

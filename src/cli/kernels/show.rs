@@ -3,10 +3,11 @@
 use super::attribute;
 use super::error::KernelsError;
 use super::program::ProgramArgs;
-use crate::cli::names::{Form, Shader};
+use crate::cli::names::Form;
 use crate::cli::{CliError, names, print, refuse};
 use clap::Args;
 use hindsight::report::{Grid, write_file};
+use hindsight_kernels::catalogue::Entry;
 use hindsight_kernels::translate::{Composed, Translation, adapter_for};
 use hindsight_kernels::{Launch, Variant};
 use std::path::PathBuf;
@@ -14,8 +15,8 @@ use std::path::PathBuf;
 #[derive(Args)]
 pub struct ShowArgs {
     /// The kernel
-    #[arg(value_parser = names::shader(), required_unless_present = "method", conflicts_with = "method")]
-    kernel: Option<Shader>,
+    #[arg(value_parser = names::kernel(), required_unless_present = "method", conflicts_with = "method")]
+    kernel: Option<&'static Entry>,
 
     #[command(flatten)]
     program: ProgramArgs,
@@ -59,8 +60,7 @@ pub fn run(args: &ShowArgs) -> Result<(), CliError> {
     }
 }
 
-fn composed(args: &ShowArgs, kernel: Shader) -> Result<Composed, KernelsError> {
-    let Shader::Kernel(entry) = kernel else { return Ok(Composed::advance()) };
+fn composed(args: &ShowArgs, entry: &Entry) -> Result<Composed, KernelsError> {
     if args.variant.is_some() && entry.variants().is_empty() {
         refuse(format!("{} is computed in one way only; leave --variant out", entry.name));
     }
