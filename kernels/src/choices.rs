@@ -41,7 +41,7 @@ impl Tuning {
     }
 }
 
-/// A file for each adapter, driver and state of the shaders that come in variants.
+/// A file for each adapter, what is used of it, its driver and the state of the shaders that come in variants.
 fn file_name(adapter: &Traits) -> String {
     let shaders = Variant::all().map(matmul_shader::text);
     let parts = [
@@ -49,7 +49,8 @@ fn file_name(adapter: &Traits) -> String {
         include_str!("../../shaders/patches.wgsl"),
         include_str!("../../shaders/matmul_images.wgsl"),
     ];
-    let told = [adapter.name.as_str(), &adapter.driver, &adapter.backend];
+    let cooperative = if adapter.cooperative { "cooperative" } else { "" };
+    let told = [adapter.name.as_str(), &adapter.driver, &adapter.backend, cooperative];
     let mut hash = 0xcbf2_9ce4_8422_2325_u64; // FNV-1a: the same on every machine and with every version of Rust
     let mut take = |text: &str| {
         for byte in text.bytes().chain([0]) {

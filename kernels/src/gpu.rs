@@ -5,6 +5,7 @@
 //! reflected from the WGSL.
 
 mod cleared;
+mod cooperative;
 mod timed;
 
 use self::cleared::Cleared;
@@ -35,6 +36,8 @@ pub struct Traits {
     pub software: bool,
     /// Lanes of a subgroup, where subgroup operations exist and the number is fixed.
     pub subgroup: Option<u32>,
+    /// Matrices of 8 x 8 numbers that a subgroup has together, where they are there and were asked for.
+    pub cooperative: bool,
     /// Integers of 64 bits in shaders.
     pub wide_integers: bool,
     /// Numbers of 16 bits in buffers.
@@ -119,6 +122,7 @@ fn traits(adapter: &wgpu::Adapter) -> Traits {
         .into(),
         software: info.device_type == wgpu::DeviceType::Cpu,
         subgroup: subgroup.then_some(info.subgroup_min_size),
+        cooperative: cooperative::are_used(adapter),
         wide_integers: adapter.features().contains(wgpu::Features::SHADER_INT64),
         half: adapter.features().contains(wgpu::Features::SHADER_F16),
         workgroup_memory: limits.max_compute_workgroup_storage_size as usize,
@@ -149,6 +153,7 @@ pub(crate) fn summaries() -> Vec<AdapterSummary> {
                 present("f16", wgpu::Features::SHADER_F16),
                 present("timestamps", wgpu::Features::TIMESTAMP_QUERY),
                 present("timestamps inside passes", wgpu::Features::TIMESTAMP_QUERY_INSIDE_PASSES),
+                cooperative::feature(adapter),
             ]
             .into_iter()
             .flatten()
@@ -181,15 +186,16 @@ impl Gpu {
         let adapter = adapters.get(index).ok_or(DeviceError::NoAdapter)?;
         let mut traits = traits(adapter);
         traits.choices = Arc::new(tuning.choices(&traits)?);
+        let mut wanted = wgpu::Features::SUBGROUP
+            | wgpu::Features::SHADER_INT64
+            | wgpu::Features::SHADER_F16
+            | wgpu::Features::TIMESTAMP_QUERY
+            | wgpu::Features::TIMESTAMP_QUERY_INSIDE_PASSES;
+        wanted.set(wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX, traits.cooperative);
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("hindsight"),
-            required_features: wgpu::Features::IMMEDIATES
-                | adapter.features()
-                    & (wgpu::Features::SUBGROUP
-                        | wgpu::Features::SHADER_INT64
-                        | wgpu::Features::SHADER_F16
-                        | wgpu::Features::TIMESTAMP_QUERY
-                        | wgpu::Features::TIMESTAMP_QUERY_INSIDE_PASSES),
+            required_features: wgpu::Features::IMMEDIATES | (adapter.features() & wanted),
+            experimental_features: cooperative::leave(&traits),
             // What the adapter has: images need large bindings, fused kernels many of them.
             required_limits: adapter.limits(),
             ..Default::default()
@@ -692,8 +698,9 @@ pub(crate) fn compose(adapter: &Traits, launch: &Launch, kernel: &str) -> String
     let mirrored = adapter.software && launch.kernel.describe().elements() >= MIRRORED_EPILOGUE;
     let epilogue = launch.epilogue_wgsl(kernel, mirrored);
     let prelude = include_str!("../../shaders/prelude.wgsl");
-    match half::any_half(launch) {
-        true => format!("enable f16;\n{prelude}\n{}\n{epilogue}", half::kept_in_half(kernel, launch)),
-        false => format!("{prelude}\n{kernel}\n{epilogue}"),
-    }
+    let (halves, cooperative) = (half::any_half(launch), kernel.contains("coop_mat"));
+    let enabled = [(halves, "enable f16;\n"), (cooperative, "enable wgpu_cooperative_matrix;\n")];
+    let enabled: String = enabled.iter().filter(|(needed, _)| *needed).map(|(_, line)| *line).collect();
+    let kernel = if halves { half::kept_in_half(kernel, launch) } else { kernel.into() };
+    format!("{enabled}{prelude}\n{kernel}\n{epilogue}")
 }

@@ -59,6 +59,8 @@ pub enum Variant {
     Row,
     /// Blocks through workgroup memory, in a tile of [`TILES`]: hardware.
     Tiled(Tile),
+    /// Matrices of 8 x 8 that a subgroup has together, where an adapter has such and they were asked for.
+    Cooperative,
     /// A register tile shared by subgroup shuffles: software Vulkan.
     Subgroup,
 }
@@ -66,7 +68,8 @@ pub enum Variant {
 impl Variant {
     /// All of them.
     pub fn all() -> impl Iterator<Item = Variant> {
-        [Variant::Plain, Variant::Subgroup, Variant::Row].into_iter().chain(TILES.map(Variant::Tiled))
+        let tiles = TILES.map(Variant::Tiled).into_iter();
+        [Variant::Plain, Variant::Subgroup, Variant::Row].into_iter().chain(tiles).chain([Variant::Cooperative])
     }
 
     /// Its name; a tile's is that of the tile.
@@ -75,6 +78,7 @@ impl Variant {
             Variant::Plain => "plain",
             Variant::Row => "row",
             Variant::Tiled(tile) => tile.name,
+            Variant::Cooperative => "cooperative",
             Variant::Subgroup => "subgroup",
         }
     }
@@ -89,6 +93,7 @@ impl Variant {
         match self {
             Variant::Plain | Variant::Row => true,
             Variant::Tiled(tile) => tile.fits(adapter),
+            Variant::Cooperative => adapter.cooperative && adapter.subgroup.is_some_and(|lanes| lanes <= 32),
             Variant::Subgroup => adapter.subgroup == Some(8),
         }
     }
@@ -102,7 +107,8 @@ impl Variant {
         let fitting = |variant: &Variant| variant.runs_on(adapter);
         let row = (product.m == 1).then_some(Variant::Row);
         let tiles = Tile::candidates(product).map(Variant::Tiled).filter(fitting);
-        let mut candidates: Vec<_> = row.into_iter().chain(tiles).collect();
+        let cooperative = (product.m > 1).then_some(Variant::Cooperative).filter(fitting);
+        let mut candidates: Vec<_> = row.into_iter().chain(tiles).chain(cooperative).collect();
         // Where workgroup memory is scarce.
         for small in ["32x32", "64x64", "plain"].into_iter().filter_map(Variant::named).filter(fitting) {
             if candidates.len() < FEWEST_CANDIDATES && !candidates.contains(&small) {

@@ -91,7 +91,9 @@ pub(crate) fn shader(product: &MatMul, patches: Option<&Patches>, variant: Varia
     };
     let (entry, [rows, columns]) = match variant {
         Variant::Tiled(tile) => ("main", tile.covers()),
-        Variant::Plain | Variant::Row => ("main", ["TILE_M", "TILE_N"].map(|side| number(&text, side))),
+        Variant::Plain | Variant::Row | Variant::Cooperative => {
+            ("main", ["TILE_M", "TILE_N"].map(|side| number(&text, side)))
+        }
         Variant::Subgroup if pixels_by_sixteen(product, &views[1]) => {
             ("images", SubgroupTiles::of(&text).tile(product).1)
         }
@@ -150,6 +152,7 @@ pub(crate) fn text(variant: Variant) -> Cow<'static, str> {
     match variant {
         Variant::Plain => include_str!("../../shaders/matmul_plain.wgsl").into(),
         Variant::Row => followed(include_str!("../../shaders/matmul_row.wgsl"), OPERANDS).into(),
+        Variant::Cooperative => followed(include_str!("../../shaders/matmul_cooperative.wgsl"), OPERANDS).into(),
         Variant::Tiled(tile) => followed(&tile.write(include_str!("../../shaders/matmul_tiled.wgsl")), OPERANDS).into(),
         Variant::Subgroup => include_str!("../../shaders/matmul_subgroup.wgsl").into(),
     }
@@ -171,7 +174,7 @@ fn written(
     let by_four = |operand: usize, row: usize| match variant {
         _ if !is_by_four(&views[1 + operand], row) => None,
         Variant::Plain => None,
-        Variant::Row | Variant::Tiled(_) => Some("<storage, read> {}: array<vec4<f32>>"),
+        Variant::Row | Variant::Tiled(_) | Variant::Cooperative => Some("<storage, read> {}: array<vec4<f32>>"),
         Variant::Subgroup => Some(" {}: texture_storage_2d<rgba32float, read>"),
     };
     let mut text = match patches {
@@ -234,7 +237,7 @@ pub(crate) fn number(text: &str, name: &str) -> usize {
 fn images(variant: Variant) -> &'static str {
     match variant {
         Variant::Subgroup => " a: texture_storage_2d<rgba8unorm, read>",
-        Variant::Plain | Variant::Row | Variant::Tiled(_) => "<storage, read> a: array<u32>",
+        Variant::Plain | Variant::Row | Variant::Tiled(_) | Variant::Cooperative => "<storage, read> a: array<u32>",
     }
 }
 

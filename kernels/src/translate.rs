@@ -101,7 +101,8 @@ pub enum TranslateError {
 
 /// What an adapter is that runs products in this variant; by default, plain hardware, or such `software` as there is.
 pub fn adapter_for(variant: Option<Variant>, software: bool) -> Traits {
-    let subgroups = variant == Some(Variant::Subgroup) || (software && variant.is_none());
+    let cooperative = variant == Some(Variant::Cooperative);
+    let subgroups = cooperative || variant == Some(Variant::Subgroup) || (software && variant.is_none());
     let wide_integers = software;
     let software = software || matches!(variant, Some(Variant::Plain | Variant::Subgroup));
     Traits {
@@ -111,6 +112,7 @@ pub fn adapter_for(variant: Option<Variant>, software: bool) -> Traits {
         kind: if software { "software" } else { "discrete GPU" }.into(),
         software,
         subgroup: subgroups.then_some(8),
+        cooperative,
         wide_integers,
         half: true,
         workgroup_memory: 48 << 10,
@@ -144,6 +146,7 @@ impl Composed {
         let shader = launch.shader(adapter);
         let mut capabilities = Capabilities::IMMEDIATES;
         capabilities.set(Capabilities::SUBGROUP, adapter.subgroup.is_some());
+        capabilities.set(Capabilities::COOPERATIVE_MATRIX, adapter.cooperative);
         capabilities.set(Capabilities::SHADER_INT64, adapter.wide_integers);
         capabilities.set(Capabilities::SHADER_FLOAT16, adapter.half);
         Composed {
@@ -224,8 +227,13 @@ impl Resolved {
             }
             _ => false,
         };
-        let needs_wide = self.module.types.iter().any(wide);
-        (target == Target::Glsl && needs_wide).then_some("it has no integers of 64 bits")
+        let cooperative = |(_, ty): (_, &naga::Type)| matches!(ty.inner, naga::TypeInner::CooperativeMatrix { .. });
+        let types = || self.module.types.iter();
+        match target {
+            Target::Glsl | Target::Hlsl if types().any(cooperative) => Some("naga knows no cooperative matrices there"),
+            Target::Glsl if types().any(wide) => Some("it has no integers of 64 bits"),
+            _ => None,
+        }
     }
 
     /// Written, and read again: what naga writes must be what it reads.

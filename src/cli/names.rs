@@ -87,6 +87,7 @@ pub fn variant() -> impl TypedValueParser<Value = Variant> {
     let about = |variant: Variant| match variant {
         Variant::Plain => "One thread an element",
         Variant::Row => "A row at a time, straight from memory: for products of one row, on hardware",
+        Variant::Cooperative => "Matrices of 8 x 8 that a subgroup has together, where there are such",
         Variant::Subgroup => "A register tile shared by subgroup shuffles, for software Vulkan",
         Variant::Tiled(_) => "Blocks through workgroup memory, for hardware",
     };

@@ -6,7 +6,7 @@ use hindsight::device::{Device, DeviceChoice};
 use hindsight::methods::hal::{Anchoring, objective};
 use hindsight::methods::{self, Lab};
 use hindsight::nn::Mlp;
-use hindsight::program::Session;
+use hindsight::program::{Recorder, Session};
 use hindsight::random::{Stream, generator};
 use hindsight::settings::{RunSpec, Settings};
 use std::sync::OnceLock;
@@ -68,6 +68,28 @@ fn parameters_after_training_agree_with_the_cpu() {
         let length = a.iter().map(|a| a * a).sum::<f64>().sqrt();
         // Twelve steps at rate 0.1 amplify single-precision rounding; a wrong kernel is off by orders more.
         assert!(distance < 1e-4 * length, "{}: off by {distance} of {length}", method.name());
+    }
+}
+
+#[test]
+fn weights_are_moved_once_for_all_test_images_of_a_task() {
+    let Some(gpu) = adapter() else { return };
+    let settings = Settings { test_images: 5000, ..small() };
+    let recorder = Recorder::explaining(&gpu);
+    let tested = |device: &Device| {
+        let mut lab = lab(device, &settings, &[3]);
+        lab.session.record_with(recorder.of("any"));
+        lab.test().remove(0)
+    };
+    let right = tested(&gpu);
+    let programs = recorder.programs();
+    let launches = &programs.iter().find(|program| program.explanation.name == "test").unwrap().explanation.launches;
+    let count = |kernel: &str| launches.iter().filter(|launch| launch.kernel == kernel).count();
+    // Two chunks of 2,500 images, which go through three layers each: too large to be one launch.
+    assert_eq!((count("gather_rows"), count("matmul")), (1, 6));
+    for (gpu, cpu) in right.into_iter().zip(tested(&Device::Cpu)) {
+        // But for images of which two classes have the same logit but for rounding.
+        assert!((gpu - cpu).abs() < 1e-3, "{gpu} of images right, {cpu} on the CPU");
     }
 }
 

@@ -306,6 +306,9 @@ fn every_shader_is_valid_wgsl() {
         let text = match name.as_str() {
             "prelude" => text,
             "matmul_operands" | "matmul_images" => continue, // a part of others
+            "matmul_cooperative" => {
+                ["enable wgpu_cooperative_matrix;", prelude, &text, operands, columns, &epilogue].join("\n")
+            }
             "matmul_row" | "matmul_tiled" => [prelude, &text, operands, columns, &epilogue].join("\n"),
             product if product.starts_with("matmul") => format!("{prelude}\n{text}\n{columns}\n{epilogue}"),
             _ => format!("{prelude}\n{text}\n{epilogue}"),

@@ -76,6 +76,10 @@ fn refuse_variant(variant: Option<Variant>, device: &Device) -> Result<(), Kerne
         Device::Gpu(_) if variant == Variant::Subgroup => {
             "it wants subgroups of eight lanes; take another variant or --device"
         }
+        Device::Gpu(_) if variant == Variant::Cooperative => {
+            "it wants cooperative matrices of single precision (`hindsight devices` lists them), and \
+             HINDSIGHT_COOPERATIVE_MATRICES=1; take another variant or --device"
+        }
         Device::Gpu(_) => "it wants more workgroup memory or threads; take another variant or --device",
         _ => "variants are a GPU's; leave --variant out, or take --device gpu",
     };
