@@ -1,9 +1,19 @@
-// matmul_operands: how matmul_tiled and matmul_row, which it follows, load four neighbours of an operand.
+// matmul_operands: what matmul_tiled, matmul_row and matmul_cooperative, which it follows, read and write, and how they load
+// four neighbours of an operand.
 //
 // Scalars, always right. By four: where the view's offset, its step stride and the length of its stored
 // rows (A: k, TA: columns stored; B: n, TB: k) are multiples of 4. Images: bytes of [m, k] as x / 255, four to a
 // word, k a multiple of 4, not TA. For convolutions: `filters` and `patches`, which are nowhere stored (see
 // patches.wgsl); by four where pixels have a multiple of four channels.
+
+@group(0) @binding(2) var<storage, read_write> out: array<f32>;
+@group(0) @binding(3) var<storage, read> a: array<f32>;
+@group(0) @binding(4) var<storage, read> b: array<f32>;
+
+override TA: bool;
+override TB: bool;
+override ONES_K: bool;
+override ONES_M: bool;
 
 const FOUR = vec4(0u, 1u, 2u, 3u);
 

@@ -12,15 +12,6 @@
 // Followed by matmul_operands.wgsl, and columns.wgsl, or for convolutions patches.wgsl. Launched, costed and held to its oracle by
 // kernels/src/matmul.rs and conv.rs.
 
-@group(0) @binding(2) var<storage, read_write> out: array<f32>;
-@group(0) @binding(3) var<storage, read> a: array<f32>;
-@group(0) @binding(4) var<storage, read> b: array<f32>;
-
-override TA: bool;
-override TB: bool;
-override ONES_K: bool;
-override ONES_M: bool;
-
 const TILE_M: u32 = 1u;
 const TILE_N: u32 = 32u;
 const COLUMNS: u32 = TILE_N;
