@@ -16,6 +16,14 @@ pub(crate) fn fastest<Op: WithSimd>(op: Op) -> Op::Output {
     narrow(op)
 }
 
+/// Bits of a vector of [`fastest`], where they are more than those of [`narrow`].
+pub(crate) fn wide_bits() -> Option<usize> {
+    #[cfg(target_arch = "x86_64")]
+    return x86::wide_if_faster().map(|_| 512);
+    #[cfg(not(target_arch = "x86_64"))]
+    None
+}
+
 /// Computes in vectors of at most 256 bits: for sums that join lanes, and for loops that the compiler makes vectors of, which calls
 /// a function for every fused multiply-add where the same loop is compiled for wider ones, too.
 #[inline(always)]

@@ -175,6 +175,11 @@ impl<'a> Session<'a> {
             args.runs.map_or(String::new(), |runs| format!("; runs side by side: {runs}")),
             table::ceilings(&session.measurements.ceilings)
         ))?;
+        if let Some(bits) = device.wide_vectors() {
+            session.print(&format!(
+                "  Multiply-adds and convolutions are in vectors of {bits} bits, other arithmetic is in 256.\n"
+            ))?;
+        }
         session.print(&session.ceilings_before())?;
         session.print(&format!("\n{}", table::header()))?;
         Ok(session)
