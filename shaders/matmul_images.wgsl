@@ -13,8 +13,7 @@ const PIXELS: u32 = 16u;
 fn images(@builtin(workgroup_id) tile: vec3<u32>, @builtin(subgroup_invocation_id) lane: u32) {
     let own = own_part(tile, TILE_N, lane);
     let columns = own_columns(own);
-    var sums = array<Block, 6>(bias(own, 0u), bias(own, 4u), bias(own, 8u),
-        bias(own, 12u), bias(own, 16u), bias(own, 20u));
+    var sums = biases(own);
     var k = 0u;
     loop {
         var upper: vec4<u32>;

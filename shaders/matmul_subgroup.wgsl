@@ -287,6 +287,12 @@ fn bias(own: Own, below: u32) -> Block {
     return Block(c, c, c, c);
 }
 
+// What all sums of a tile begin with.
+fn biases(own: Own) -> array<Block, 6> {
+    return array<Block, 6>(bias(own, 0u), bias(own, 4u), bias(own, 8u),
+        bias(own, 12u), bias(own, 16u), bias(own, 20u));
+}
+
 fn row_of(x: f32) -> Eight {
     return Eight(vec4(x), vec4(x));
 }
@@ -402,8 +408,7 @@ fn next(row: Eight) -> Eight {
 fn main(@builtin(workgroup_id) tile: vec3<u32>, @builtin(subgroup_invocation_id) lane: u32) {
     let own = own_part(tile, TILE_N, lane);
     let columns = own_columns(own);
-    var sums = array<Block, 6>(bias(own, 0u), bias(own, 4u), bias(own, 8u),
-        bias(own, 12u), bias(own, 16u), bias(own, 20u));
+    var sums = biases(own);
     // (Pixels of some sets meet no tap.)
     if size.z > 0u {
         var k = 0u;

@@ -22,6 +22,13 @@ pub(crate) enum Lies {
     Computed(usize),
 }
 
+impl Lies {
+    /// Whether a binding of its own holds it, which no part of the launch writes.
+    fn is_in_an_input(self) -> bool {
+        !matches!(self, Lies::Output | Lies::Also(_) | Lies::Computed(_))
+    }
+}
+
 /// An extra input as a shader sees it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Extra {
@@ -82,7 +89,7 @@ impl Writer<'_> {
         let mut declared = vec![];
         for (part, e) in self.parts.iter().flat_map(|part| (0..part.extras.len()).map(move |e| (part, e))) {
             let Extra { lies, number, .. } = part.extras[e];
-            if !matches!(lies, Lies::Output | Lies::Also(_) | Lies::Computed(_)) && !declared.contains(&number) {
+            if lies.is_in_an_input() && !declared.contains(&number) {
                 let _ = writeln!(text, "@group(0) @binding({}) {};", number + 2, self.declaration(part, e));
                 declared.push(number);
             }
@@ -112,9 +119,9 @@ impl Writer<'_> {
     /// in a loop.
     fn write_begins(&self, text: &mut String) {
         let also = (0..self.parts.len() - 1).map(|n| self.first_also + n);
-        let elsewhere = |extra: &&Extra| !matches!(extra.lies, Lies::Output | Lies::Also(_) | Lies::Computed(_));
-        let extras = self.parts.iter().flat_map(|part| &part.extras).filter(elsewhere).map(|extra| extra.number);
-        let views: BTreeSet<usize> = std::iter::once(0).chain(also).chain(extras).collect();
+        let inputs = self.parts.iter().flat_map(|part| &part.extras).filter(|extra| extra.lies.is_in_an_input());
+        let inputs = inputs.map(|extra| extra.number);
+        let views: BTreeSet<usize> = std::iter::once(0).chain(also).chain(inputs).collect();
         let list = |line: fn(&usize) -> String| views.iter().map(line).collect::<Vec<_>>().join(", ");
         let _ = writeln!(text, "struct Begins {{ {} }}", list(|view| format!("view{view}: u32")));
         let begins = list(|view| format!("base({view}u, run)"));

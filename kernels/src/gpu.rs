@@ -12,7 +12,7 @@ use self::cleared::Cleared;
 use crate::choices::{Choices, Tuning};
 use crate::device::{AdapterSummary, DeviceError};
 use crate::half;
-use crate::launch::{BufferId, Launch, Operand, Shader, View, aligned};
+use crate::launch::{BufferId, Launch, Operand, Shader, Stride, View, aligned};
 use crate::mirror::{self, Mirrors, Original, Read, Stale, Words};
 use crate::store::{BufferInfo, Kind, Store};
 use rayon::prelude::*;
@@ -500,7 +500,7 @@ impl Ready {
     fn encode(&self, pass: &mut wgpu::ComputePass<'_>, step: usize) {
         pass.set_pipeline(&self.pipeline.pipeline);
         pass.set_bind_group(0, &self.group, &[]);
-        pass.set_immediates(0, bytemuck::bytes_of(&Views::at(&self.places, step as u32)));
+        pass.set_immediates(0, bytemuck::bytes_of(&Views::at(&self.places, step)));
         let [x, y, z] = self.grid;
         pass.dispatch_workgroups(x, y, z);
     }
@@ -647,9 +647,7 @@ struct Place {
     offset: u32,
     run_stride: u32,
     apart: u32,
-    step_stride: u32,
-    every: u32,
-    period: u32,
+    step: Stride,
 }
 
 impl Place {
@@ -657,18 +655,15 @@ impl Place {
         let scale = if kind == Kind::Bytes { 4 } else { 1 };
         let whole = [view.offset, view.step.stride, view.apart].iter().all(|bytes| bytes.is_multiple_of(scale));
         assert!(whole, "images must begin at a word");
-        let [offset, stride, apart] = [view.offset, view.step.stride, view.apart].map(|elements| elements / scale);
-        let words = [offset, run_stride, apart, stride, view.step.every, view.step.period];
-        let [offset, run_stride, apart, step_stride, every, period] =
-            words.map(|w| u32::try_from(w).expect("a buffer has fewer than 2^32 elements"));
-        Place { offset, run_stride, apart, step_stride, every, period }
+        let words = |elements: usize| u32::try_from(elements).expect("a buffer has fewer than 2^32 elements");
+        let step = Stride { stride: view.step.stride / scale, ..view.step };
+        let [offset, apart] = [view.offset, view.apart].map(|elements| words(elements / scale));
+        Place { offset, run_stride: words(run_stride), apart, step }
     }
-}
 
-impl Place {
     /// Where it begins at a step.
-    fn at(&self, step: u32) -> u32 {
-        self.offset + step / self.every % self.period * self.step_stride
+    fn at(&self, step: usize) -> u32 {
+        self.offset + u32::try_from(self.step.at(step)).expect("a buffer has fewer than 2^32 elements")
     }
 }
 
@@ -681,7 +676,7 @@ struct Views {
 }
 
 impl Views {
-    fn at(places: &[Place], step: u32) -> Views {
+    fn at(places: &[Place], step: usize) -> Views {
         let mut views = Views { offsets: [0; VIEWS], run_strides: [0; VIEWS] };
         for ((offset, run_stride), place) in views.offsets.iter_mut().zip(&mut views.run_strides).zip(places) {
             (*offset, *run_stride) = (place.at(step), place.run_stride);

@@ -90,12 +90,10 @@ pub(crate) fn shader(product: &MatMul, patches: Option<&Patches>, variant: Varia
         _ => (product, views, false),
     };
     let (entry, [rows, columns]) = match variant {
+        _ if by_sixteen(variant, product, views) => ("images", SubgroupTiles::of(&text).tile(product).1),
         Variant::Tiled(tile) => ("main", tile.covers()),
         Variant::Plain | Variant::Row | Variant::Cooperative => {
             ("main", ["TILE_M", "TILE_N"].map(|side| number(&text, side)))
-        }
-        Variant::Subgroup if pixels_by_sixteen(product, &views[1]) => {
-            ("images", SubgroupTiles::of(&text).tile(product).1)
         }
         Variant::Subgroup => SubgroupTiles::of(&text).tile(product),
     };
@@ -178,7 +176,7 @@ fn written(
         Variant::Subgroup => Some(" {}: texture_storage_2d<rgba32float, read>"),
     };
     let mut text = match patches {
-        _ if product.bytes && variant == Variant::Subgroup && pixels_by_sixteen(product, &views[1]) => {
+        _ if by_sixteen(variant, product, views) => {
             let text = followed(&text, include_str!("../../shaders/matmul_images.wgsl"));
             with_load(&text, 'a', "bytes by sixteen", " a: texture_storage_2d<rgba32uint, read>")
         }
@@ -210,9 +208,9 @@ fn is_by_four(view: &View, row: usize) -> bool {
     view.is_by_four() && row.is_multiple_of(4)
 }
 
-/// Whether the left operand is images that can be read sixteen pixels at a time.
-fn pixels_by_sixteen(product: &MatMul, images: &View) -> bool {
-    product.bytes && images.is_by(16) && product.k.is_multiple_of(16)
+/// Whether the left operand is images that are read sixteen pixels at a time.
+fn by_sixteen(variant: Variant, product: &MatMul, views: &[View]) -> bool {
+    variant == Variant::Subgroup && product.bytes && views[1].is_by(16) && product.k.is_multiple_of(16)
 }
 
 /// The text with an operand loaded in a `way`: four numbers at a time where it is declared as such.

@@ -85,7 +85,8 @@ pub fn launches(method: &str, first_order: bool) -> usize {
 #[test]
 fn a_hal_step_is_at_most_40_launches_and_fewer_in_first_order() {
     let (second, first, er) = (launches("hal", false), launches("hal", true), launches("er", false));
-    assert!(second <= 40 && first < second && er < first, "HAL {second}, first order {first}, ER-Ring {er}");
+    // One fewer than are wanted.
+    assert!(second < 40 && first < second && er < first, "HAL {second}, first order {first}, ER-Ring {er}");
 }
 
 #[test]
