@@ -16,7 +16,7 @@
 //
 // Why so: such a driver turns a load from a buffer into a loop over the lanes that puts one word at a time
 // into a register by way of memory, and stalls each time. A load from a texture is a vector load a lane and
-// a transposition, so operands are read from mirrors of their buffers (kernels/src/mirror.rs). A shuffle
+// a transposition, so operands are read from mirrors of their buffers (kernels/src/gpu/mirror.rs). A shuffle
 // from a fixed lane is one instruction (a broadcast is a loop). There is no workgroup memory, no barrier and
 // no branch in the loop: indices are clamped to the operand, what lies past the end of k is 0 in A and B,
 // and only the last store asks what is inside C. Larger blocks make programs so long that the CPU waits for

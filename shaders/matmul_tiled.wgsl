@@ -16,7 +16,7 @@
 //
 // Of images, blocks of pixels that no row of the tile has lit are passed over.
 //
-// The constants below are one tile of many: kernels/src/tile.rs has the list, and writes them. A line that ends in
+// The constants below are one tile of many: kernels/src/matmul/tile.rs has the list, and writes them. A line that ends in
 // [each X Y] stands for as many lines as there are of X and Y, with their numbers in place of the letters, since the sums
 // would lie in memory if a compiler did not unroll a loop over them; and so do lines from [repeat X] to [end]. K: steps of a
 // block; H and G: quads of a thread, down and across;

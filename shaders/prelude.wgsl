@@ -1,7 +1,7 @@
 // prelude: stands before every kernel. Says where operands lie.
 //
 // A view is where an operand begins at this step, in elements (images: in words of four bytes), and how that
-// moves with the run. The host says both with each launch of each step. Composed by kernels/src/gpu.rs.
+// moves with the run. The host says both with each launch of each step. Composed by kernels/src/gpu/pipeline.rs.
 
 // Of each view, 0 being the output, then the kernel's inputs, then the epilogue's; four to a vector.
 struct Views {
@@ -27,7 +27,7 @@ fn base(view: u32, run: u32) -> u32 {
         + run % ABREAST * params.apart[four][own];
 }
 
-// Where a mirror (see kernels/src/mirror.rs) keeps number `i` of its buffer, one a texel, or four.
+// Where a mirror (see kernels/src/gpu/mirror.rs) keeps number `i` of its buffer, one a texel, or four.
 fn texel(i: u32) -> vec2<u32> {
     return vec2(i % 4096u, i / 4096u);
 }

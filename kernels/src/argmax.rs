@@ -2,7 +2,8 @@
 
 use crate::float::Float;
 use crate::gpu::Traits;
-use crate::launch::{Cost, Describe, Input, Shader, Twin, View, spread_groups};
+use crate::kernel::{Cost, Describe, Input, Shader, Twin, spread_groups};
+use crate::view::View;
 
 /// `out[r]` = the number of the largest entry of row r, the first of equals, as a float.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -5,9 +5,11 @@ use crate::choices::class;
 use crate::device::Device;
 use crate::executable::{Executable, Order};
 use crate::gpu::Gpu;
-use crate::launch::{BufferId, Describe, Kernel, Launch, View};
+use crate::kernel::{Describe, Kernel};
+use crate::launch::Launch;
 use crate::matmul::{MatMul, Variant};
 use crate::store::{BufferInfo, Kind, Store};
+use crate::view::{BufferId, View};
 use std::sync::{Arc, mpsc};
 use std::time::Instant;
 

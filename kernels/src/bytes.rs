@@ -1,6 +1,6 @@
 //! Images as bytes, shared by all runs, with their non-zero pixels listed for the CPU.
 
-use crate::sparse::Images;
+use crate::cpu::sparse::Images;
 use std::sync::OnceLock;
 
 /// Rows of bytes; byte b stands for b / 255.

@@ -2,7 +2,8 @@
 
 use crate::float::Float;
 use crate::gpu::Traits;
-use crate::launch::{Cost, Describe, Input, Shader, Twin, View, spread_groups};
+use crate::kernel::{Cost, Describe, Input, Shader, Twin, spread_groups};
+use crate::view::View;
 
 /// `out[i] = x[i]`. Input: x `[elements]`. Takes no epilogue, and operands that begin where their
 /// buffers do.

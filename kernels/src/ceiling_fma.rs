@@ -1,8 +1,9 @@
 //! Nothing but multiply-adds: what a device computes at most.
 
+use crate::cpu::vectors;
 use crate::gpu::Traits;
-use crate::launch::{Cost, Describe, Input, Kernel, Shader, View};
-use crate::vectors;
+use crate::kernel::{Cost, Describe, Input, Kernel, Shader};
+use crate::view::View;
 use pulp::{Simd, WithSimd};
 
 /// `out[i] = Σ_j y_j` after `rounds` times `y_j = y_j · a + b`, from `y_j = x[i] + j`, over twelve chains j.

@@ -2,8 +2,8 @@
 
 use crate::autotune::Tunable;
 use crate::gpu::Traits;
+use crate::matmul::shader;
 use crate::matmul::{MatMul, Ones, Variant};
-use crate::matmul_shader;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard};
@@ -43,7 +43,7 @@ impl Tuning {
 
 /// A file for each adapter, what is used of it, its driver and the state of the shaders that come in variants.
 fn file_name(adapter: &Traits) -> String {
-    let shaders = Variant::all().map(matmul_shader::text);
+    let shaders = Variant::all().map(shader::text);
     let parts = [
         include_str!("../../shaders/columns.wgsl"),
         include_str!("../../shaders/patches.wgsl"),

@@ -6,14 +6,15 @@
 
 use crate::autotune::Tunable;
 use crate::catalogue::InVariant;
+use crate::cpu::slide::{FilterGradient, Slide};
+use crate::cpu::vectors;
 use crate::float::Float;
 use crate::frame::Sight;
 use crate::gpu::Traits;
-use crate::launch::{Cost, Describe, Input, Kernel, Shader, Twin, View};
+use crate::kernel::{Cost, Describe, Input, Kernel, Shader, Twin};
+use crate::matmul::shader::{self, Patches};
 use crate::matmul::{MatMul, Ones, Variant};
-use crate::matmul_shader::{self, Patches};
-use crate::slide::{FilterGradient, Slide};
-use crate::vectors;
+use crate::view::View;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -252,7 +253,7 @@ impl Conv {
 
     /// The shader that computes it in one of the ways of a product.
     pub fn shader_in(&self, variant: Variant, views: &[View]) -> Shader {
-        matmul_shader::shader(&self.product(), Some(&self.patches()), variant, views)
+        shader::shader(&self.product(), Some(&self.patches()), variant, views)
     }
 }
 
@@ -303,7 +304,7 @@ impl Describe for Conv {
         let variant = (adapter.software && self.passes_pixels_over())
             .then(|| Variant::chosen(self.name(), self, adapter, views))?;
         let patches = Patches { over_zeros: true, ..self.patches() };
-        Some(matmul_shader::shader(&self.product(), Some(&patches), variant, views))
+        Some(shader::shader(&self.product(), Some(&patches), variant, views))
     }
 }
 

@@ -3,7 +3,8 @@
 use crate::argmax::argmax;
 use crate::float::Float;
 use crate::gpu::Traits;
-use crate::launch::{Cost, Describe, Input, Shader, Twin, View};
+use crate::kernel::{Cost, Describe, Input, Shader, Twin};
+use crate::view::View;
 
 /// `out[0]` = rows whose argmax is their label. Inputs: logits `[rows, classes]`, labels `[rows]`.
 /// A row that holds a NaN is never right.

@@ -6,11 +6,21 @@
 //! are fewer runs than threads, several threads share a run's larger launches: rows, which are computed
 //! to the same bits whoever computes them.
 
+mod dots;
+pub(crate) mod gemm;
+pub(crate) mod kernel_call;
+pub(crate) mod lanes;
+pub(crate) mod slide;
+pub(crate) mod sparse;
+pub(crate) mod vectors;
+
+use self::kernel_call::TwinCall;
 use crate::float::Float;
-use crate::kernel_call::TwinCall;
-use crate::launch::{BufferId, Input, Launch, View};
+use crate::kernel::Input;
+use crate::launch::Launch;
 use crate::store::{HostBuffer, HostMemory};
 use crate::timing::Watch;
+use crate::view::{BufferId, View};
 use rayon::prelude::*;
 use std::collections::VecDeque;
 use std::ops::Range;

@@ -2,8 +2,9 @@
 
 use crate::float::Float;
 use crate::gpu::Traits;
-use crate::launch::{Cost, Describe, Input, Shader, Twin, View, spread_groups};
+use crate::kernel::{Cost, Describe, Input, Shader, Twin, spread_groups};
 use crate::log_softmax::log_sum_exp;
+use crate::view::View;
 
 /// `out[r] = ln Σ_c exp(x[r, c]) - x[r, label[r]]`. Inputs: logits `[rows, classes]`, labels `[rows]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

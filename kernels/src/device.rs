@@ -227,7 +227,7 @@ impl Device {
 
     /// Bits of the CPU's vectors where some kernels take wider ones than others do, because they are faster here.
     pub fn wide_vectors(&self) -> Option<usize> {
-        matches!(self, Device::Cpu).then(crate::vectors::wide_bits).flatten()
+        matches!(self, Device::Cpu).then(crate::cpu::vectors::wide_bits).flatten()
     }
 
     /// One line for people.

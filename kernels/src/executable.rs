@@ -4,7 +4,8 @@ use crate::autotune;
 use crate::cpu::CpuProgram;
 use crate::device::Device;
 use crate::gpu::GpuProgram;
-use crate::launch::{Cost, Launch};
+use crate::kernel::Cost;
+use crate::launch::Launch;
 use crate::store::{Memory, Store};
 use crate::timing::{Lane, Pass, Stopwatch, Watch};
 use std::ops::Range;
@@ -89,7 +90,7 @@ impl Executable {
     }
 }
 
-fn run_cpu<F: crate::kernel_call::TwinCall, W: Watch>(
+fn run_cpu<F: crate::cpu::kernel_call::TwinCall, W: Watch>(
     p: &CpuProgram<F>,
     m: &mut crate::store::HostMemory<F>,
     steps: Range<usize>,

@@ -1,9 +1,9 @@
-//! Elementwise expressions: one description that becomes WGSL in a shader (`epilogue_wgsl.rs`) and a loop over blocks in
+//! Elementwise expressions: one description that becomes WGSL in a shader (`gpu/epilogue.rs`) and a loop over blocks in
 //! its CPU twin. Every kernel with a float output can end in one (its epilogue), so that chains of
 //! elementwise operations cost no launch of their own.
 
 use crate::float::Float;
-use crate::launch::Input;
+use crate::kernel::Input;
 use std::ops::Range;
 
 /// An elementwise function of one value.

@@ -1,6 +1,6 @@
 //! The number types of the CPU twins: `f32` makes programs work, `f64` is the oracle.
 
-use crate::lanes::Lanes;
+use crate::cpu::lanes::Lanes;
 use half::f16;
 use half::slice::HalfFloatSliceExt;
 use std::fmt::Debug;

@@ -2,7 +2,8 @@
 
 use crate::float::Float;
 use crate::gpu::Traits;
-use crate::launch::{Cost, Describe, Input, Shader, Twin, View};
+use crate::kernel::{Cost, Describe, Input, Shader, Twin};
+use crate::view::View;
 
 /// `out[b, p] = images[image[b], maps[which[b], p]] / 255`, and 0 where the map says [`BLANK`].
 ///

@@ -2,7 +2,8 @@
 
 use crate::float::Float;
 use crate::gpu::Traits;
-use crate::launch::{Cost, Describe, Input, Shader, Twin, View};
+use crate::kernel::{Cost, Describe, Input, Shader, Twin};
+use crate::view::View;
 
 /// `out[b, :] = table[index[b], :]`. Inputs: table `[any, width]`, index `[rows]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -2,7 +2,8 @@
 
 use crate::float::Float;
 use crate::gpu::Traits;
-use crate::launch::{Cost, Describe, Input, Shader, Twin, View};
+use crate::kernel::{Cost, Describe, Input, Shader, Twin};
+use crate::view::View;
 
 /// `out[r, c]` = 1 where `x[r, c]` is one of the `count` largest entries of row r, else 0; of equal
 /// entries the first come first, and NaN never does.

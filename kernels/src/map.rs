@@ -2,7 +2,8 @@
 
 use crate::float::Float;
 use crate::gpu::Traits;
-use crate::launch::{Cost, Describe, Input, Shader, Twin, View};
+use crate::kernel::{Cost, Describe, Input, Shader, Twin};
+use crate::view::View;
 use std::ops::Range;
 
 /// `out[i] = epilogue(i)` for `elements` elements.

@@ -2,17 +2,22 @@
 //!
 //! Shaders: `matmul_plain`, `matmul_row`, `matmul_tiled`, `matmul_subgroup`.
 
+pub(crate) mod shader;
+mod subgroup_tiles;
+pub(crate) mod tile;
+
+use self::tile::{TILES, Tile};
 use crate::autotune::Tunable;
 use crate::bytes::Bytes;
 use crate::catalogue::InVariant;
 use crate::choices::class;
 use crate::cpu::PIECE;
+use crate::cpu::gemm::{Matrix, gemm};
+use crate::cpu::sparse::{Dense, product_of_mostly_zeros};
 use crate::float::Float;
-use crate::gemm::{Matrix, gemm};
 use crate::gpu::Traits;
-use crate::launch::{Cost, Describe, Input, Kernel, Shader, Twin, View};
-use crate::sparse::{Dense, product_of_mostly_zeros};
-use crate::tile::{TILES, Tile};
+use crate::kernel::{Cost, Describe, Input, Kernel, Shader, Twin};
+use crate::view::View;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -223,7 +228,7 @@ impl Tunable for MatMul {
 impl Variant {
     /// The shader that computes `product` in this way, where output and operands lie as `views` say.
     pub fn shader(self, product: &MatMul, views: &[View]) -> Shader {
-        crate::matmul_shader::shader(product, None, self, views)
+        crate::matmul::shader::shader(product, None, self, views)
     }
 }
 

@@ -5,9 +5,10 @@
 //! which becomes two normals (Box and Muller). Logarithm, sine and cosine are written out, the same in WGSL
 //! and here: the built-in ones may be off by 2^-11.
 
+use crate::cpu::vectors;
 use crate::gpu::Traits;
-use crate::launch::{Cost, Describe, Input, Kernel, Shader, View};
-use crate::vectors;
+use crate::kernel::{Cost, Describe, Input, Kernel, Shader};
+use crate::view::View;
 use std::f32::consts::{LN_2, SQRT_2, TAU};
 
 /// `out[i]`: standard normal, the i-th number of `key`. Input: key `[3]`.

@@ -1,9 +1,10 @@
 //! A user's own WGSL text as a kernel: read, checked, and refused in words instead of a panic.
 
-use crate::epilogue_wgsl::{Part, Width, Writer};
 use crate::expr::Epilogue;
+use crate::gpu::epilogue::{Part, Width, Writer};
 use crate::gpu::{Gpu, Traits};
-use crate::launch::{Cost, Describe, Input, Kernel, Shader, View, spread_groups};
+use crate::kernel::{Cost, Describe, Input, Kernel, Shader, spread_groups};
+use crate::view::View;
 
 /// A WGSL text, and how it is to be launched.
 #[derive(Clone, Debug)]

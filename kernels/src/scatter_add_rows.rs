@@ -2,7 +2,8 @@
 
 use crate::float::Float;
 use crate::gpu::Traits;
-use crate::launch::{Cost, Describe, Input, Shader, Twin, View};
+use crate::kernel::{Cost, Describe, Input, Shader, Twin};
+use crate::view::View;
 
 /// `out[t, :] = Σ_{b: index[b] = t} x[b, :]`. Inputs: x `[rows, width]`, index `[rows]`. Rows are added
 /// in their order, so the sum is the same every time: no atomics.

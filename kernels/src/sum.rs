@@ -2,7 +2,8 @@
 
 use crate::float::Float;
 use crate::gpu::Traits;
-use crate::launch::{Cost, Describe, Input, Shader, Twin, View, spread_groups};
+use crate::kernel::{Cost, Describe, Input, Shader, Twin, spread_groups};
+use crate::view::View;
 use std::ops::Range;
 
 /// `out[outer, inner] = Σ_mid x[outer, mid, inner]`.

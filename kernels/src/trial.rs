@@ -2,8 +2,9 @@
 
 use crate::device::Device;
 use crate::executable::{Executable, Order};
-use crate::launch::{BufferId, Launch};
+use crate::launch::Launch;
 use crate::store::{BufferInfo, Kind, Store};
+use crate::view::BufferId;
 use std::time::Instant;
 
 /// An operand's elements.

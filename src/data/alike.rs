@@ -1,5 +1,5 @@
 //! An order of images in which neighbours look alike, and of their pixels in which those come together that are seldom lit; for
-//! kernels that meet several images at a time and pass over what none of these has lit: two of them on the CPU (kernels/src/sparse/),
+//! kernels that meet several images at a time and pass over what none of these has lit: two of them on the CPU (kernels/src/cpu/sparse/),
 //! a tile of them on software Vulkan, pixel by pixel (shaders/matmul_subgroup.wgsl), and on hardware, by blocks of pixels
 //! (shaders/matmul_tiled.wgsl).
 

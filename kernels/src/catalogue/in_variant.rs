@@ -3,8 +3,9 @@
 use crate::conv::Conv;
 use crate::float::Float;
 use crate::gpu::Traits;
-use crate::launch::{Cost, Describe, Input, Kernel, Shader, Twin, View};
+use crate::kernel::{Cost, Describe, Input, Kernel, Shader, Twin};
 use crate::matmul::{MatMul, Variant};
+use crate::view::View;
 use std::sync::Arc;
 
 /// A product, or a convolution, which is one.

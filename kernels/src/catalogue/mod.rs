@@ -17,8 +17,10 @@ pub use in_variant::{InVariant, Product};
 pub use operands::{Axis, Holds, Operand, shape_text};
 
 use crate::expr::Epilogue;
-use crate::launch::{BufferId, Kernel, Launch, View};
+use crate::kernel::Kernel;
+use crate::launch::Launch;
 use crate::matmul::Variant;
+use crate::view::{BufferId, View};
 use std::sync::Arc;
 
 /// A kernel of the catalogue, at any size.

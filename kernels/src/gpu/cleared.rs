@@ -1,6 +1,6 @@
 //! What is filled with zeros before a launch, by the adapter itself.
 
-use crate::launch::{View, aligned};
+use crate::view::{View, aligned};
 use std::ops::Range;
 
 /// Bytes of a buffer that are filled with zeros.

@@ -4,10 +4,10 @@
 //! numbers. A tile of sums, a few places by a few vectors, stays in registers while a whole filter goes by; in the
 //! filters' gradient it is a few numbers of a filter by a few vectors, and places go by.
 
-use crate::dots::Dots;
+use crate::cpu::dots::Dots;
+use crate::cpu::vectors;
 use crate::float::Float;
 use crate::frame::{Frame, Place, Sight};
-use crate::vectors;
 use pulp::{Simd, WithSimd};
 use std::ops::Range;
 

@@ -1,7 +1,7 @@
 //! The tiles of `matmul_subgroup`: which to take for a product, and whether for its transpose.
 
+use super::shader::number;
 use crate::matmul::MatMul;
-use crate::matmul_shader::number;
 
 /// Tiles of all columns that a workgroup has, and one of half as many.
 pub(crate) struct SubgroupTiles {
@@ -78,7 +78,7 @@ mod tests {
 
     #[test]
     fn a_tile_computes_little_in_vain() {
-        let tiles = SubgroupTiles::of(&crate::matmul_shader::text(Variant::Subgroup));
+        let tiles = SubgroupTiles::of(&crate::matmul::shader::text(Variant::Subgroup));
         let product = |m, n| MatMul { m, n, k: 256, ta: true, tb: false, ones: Ones::No, bytes: false };
         let rows = |m| tiles.tile(&product(m, 256)).1[0];
         assert_eq!([3, 8, 10, 20, 30, 40, 80, 785].map(rows), [4, 8, 12, 20, 16, 20, 20, 24]);

@@ -11,8 +11,8 @@ mod rows;
 pub(crate) use images::Images;
 pub(crate) use rows::product_of_mostly_zeros;
 
+use crate::cpu::vectors;
 use crate::float::Float;
-use crate::vectors;
 use pulp::{Simd, WithSimd};
 use std::ops::Range;
 

@@ -1,7 +1,7 @@
 //! Which twin a number type calls: traits with generic methods can't be behind `dyn`.
 
 use crate::float::Float;
-use crate::launch::{Input, Kernel};
+use crate::kernel::{Input, Kernel};
 use std::ops::Range;
 
 /// A number type that programs can run in.

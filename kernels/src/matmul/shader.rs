@@ -1,8 +1,9 @@
 //! Which shader text computes a [`MatMul`], and how it is launched.
 
-use crate::launch::{Shader, View};
+use super::subgroup_tiles::SubgroupTiles;
+use crate::kernel::Shader;
 use crate::matmul::{MatMul, Ones, Variant};
-use crate::subgroup_tiles::SubgroupTiles;
+use crate::view::View;
 use std::borrow::Cow;
 
 /// The right operand of a convolution's product: see `shaders/patches.wgsl`. Pairs are (y, x).
@@ -101,6 +102,17 @@ pub(crate) fn shader(product: &MatMul, patches: Option<&Patches>, variant: Varia
     let products = patches.map_or(1, Patches::products);
     let groups = [(products * set_tiles) as u32, product.m.div_ceil(rows) as u32];
     assert!(groups.iter().all(|&g| g <= 65_535), "{product:?} is too large for one launch: {groups:?} workgroups");
+    let mut constants = constants(product, variant, rows, transposed);
+    constants.extend(patches.map(|patches| patches.constants(set_tiles)).unwrap_or_default());
+    let size = vec![product.m as u32, product.n as u32, product.k as u32, 0];
+    let kind = if let Variant::Tiled(tile) = variant { tile.name } else { "" };
+    let text = written(text, product, patches, variant, views, transposed);
+    let over_zeros = patches.is_some_and(|patches| patches.over_zeros);
+    Shader { source: text.into(), entry, kind, constants, size, groups, over_zeros }
+}
+
+/// What a variant's text leaves open, but for what a convolution adds; of tiles of so many `rows`.
+fn constants(product: &MatMul, variant: Variant, rows: usize, transposed: bool) -> Vec<(&'static str, f64)> {
     let flag = |b: bool| f64::from(u8::from(b));
     let [column, row] = [Ones::Column, Ones::Row].map(|ones| product.ones == ones);
     let mut constants = vec![
@@ -124,12 +136,7 @@ pub(crate) fn shader(product: &MatMul, patches: Option<&Patches>, variant: Varia
             ("TRANSPOSED", 1.0),
         ]);
     }
-    constants.extend(patches.map(|patches| patches.constants(set_tiles)).unwrap_or_default());
-    let size = vec![product.m as u32, product.n as u32, product.k as u32, 0];
-    let kind = if let Variant::Tiled(tile) = variant { tile.name } else { "" };
-    let text = written(text, product, patches, variant, views, transposed);
-    let over_zeros = patches.is_some_and(|patches| patches.over_zeros);
-    Shader { source: text.into(), entry, kind, constants, size, groups, over_zeros }
+    constants
 }
 
 /// The text with the left operand where the right one is bound, and the other way round.
@@ -139,7 +146,7 @@ fn exchanged(text: &str) -> String {
 }
 
 /// How operands are loaded in words of four.
-const OPERANDS: &str = include_str!("../../shaders/matmul_operands.wgsl");
+const OPERANDS: &str = include_str!("../../../shaders/matmul_operands.wgsl");
 
 fn followed(text: &str, by: &str) -> String {
     [text, by].join("\n")
@@ -148,11 +155,13 @@ fn followed(text: &str, by: &str) -> String {
 /// A variant's text.
 pub(crate) fn text(variant: Variant) -> Cow<'static, str> {
     match variant {
-        Variant::Plain => include_str!("../../shaders/matmul_plain.wgsl").into(),
-        Variant::Row => followed(include_str!("../../shaders/matmul_row.wgsl"), OPERANDS).into(),
-        Variant::Cooperative => followed(include_str!("../../shaders/matmul_cooperative.wgsl"), OPERANDS).into(),
-        Variant::Tiled(tile) => followed(&tile.write(include_str!("../../shaders/matmul_tiled.wgsl")), OPERANDS).into(),
-        Variant::Subgroup => include_str!("../../shaders/matmul_subgroup.wgsl").into(),
+        Variant::Plain => include_str!("../../../shaders/matmul_plain.wgsl").into(),
+        Variant::Row => followed(include_str!("../../../shaders/matmul_row.wgsl"), OPERANDS).into(),
+        Variant::Cooperative => followed(include_str!("../../../shaders/matmul_cooperative.wgsl"), OPERANDS).into(),
+        Variant::Tiled(tile) => {
+            followed(&tile.write(include_str!("../../../shaders/matmul_tiled.wgsl")), OPERANDS).into()
+        }
+        Variant::Subgroup => include_str!("../../../shaders/matmul_subgroup.wgsl").into(),
     }
 }
 
@@ -177,7 +186,7 @@ fn written(
     };
     let mut text = match patches {
         _ if by_sixteen(variant, product, views) => {
-            let text = followed(&text, include_str!("../../shaders/matmul_images.wgsl"));
+            let text = followed(&text, include_str!("../../../shaders/matmul_images.wgsl"));
             with_load(&text, 'a', "bytes by sixteen", " a: texture_storage_2d<rgba32uint, read>")
         }
         _ if product.bytes => with_load(&text, 'a', "bytes", images(variant)),
@@ -197,8 +206,8 @@ fn written(
         text = declared(&text, 2, "<storage, read_write> out: array<vec4<f32>>");
     }
     text.push_str(match patches {
-        Some(_) => include_str!("../../shaders/patches.wgsl"),
-        None => include_str!("../../shaders/columns.wgsl"),
+        Some(_) => include_str!("../../../shaders/patches.wgsl"),
+        None => include_str!("../../../shaders/columns.wgsl"),
     });
     if transposed { exchanged(&text) } else { text }
 }

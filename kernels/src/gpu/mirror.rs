@@ -6,7 +6,7 @@
 //! written since they were copied last.
 
 use crate::gpu::Gpu;
-use crate::launch::BufferId;
+use crate::view::BufferId;
 use std::ops::Range;
 
 /// Words in a row of a mirror, as shaders/prelude.wgsl says. Buffers on a GPU are whole rows.

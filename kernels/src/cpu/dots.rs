@@ -4,9 +4,9 @@
 //! Where filters slide, the channels of a result are the lanes of a vector: of three channels that leaves five lanes of
 //! eight idle. Here the lanes are numbers of what a place sees, whose rows are long, and are added up at the end.
 
+use crate::cpu::slide::{MOST_LANES, Seen, Slide};
 use crate::float::Float;
 use crate::frame::{Frame, Place};
-use crate::slide::{MOST_LANES, Seen, Slide};
 use pulp::{Simd, WithSimd};
 
 /// Columns up to which it pays.
