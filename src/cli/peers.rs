@@ -13,7 +13,7 @@ use hindsight::report::{Grid, write_file};
 use hindsight::settings::{RunSpec, Settings};
 use hindsight_kernels::Device::Gpu;
 use std::path::Path;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 /// Where the programs are, seen from the folder of this one's source.
@@ -29,9 +29,8 @@ pub fn run(args: &BenchArgs, device: &Device, folder: &Path) -> Result<(), CliEr
             folder.display()
         ));
     }
-    let software = matches!(device, Gpu(gpu) if gpu.traits().software);
     let mut work = vec![];
-    if !software {
+    if !is_software(device) {
         work.push(Work::Hal(if args.quick { 1 } else { 5 }));
     }
     if matches!(device, Gpu(_)) {
@@ -42,36 +41,51 @@ pub fn run(args: &BenchArgs, device: &Device, folder: &Path) -> Result<(), CliEr
     let mut all = vec![];
     for work in work {
         let ours = PeerTime { peer: "hindsight".into(), what: work.name(), ..ours(work, device)? };
-        let mut grid = Grid::new(&[&work.name(), "seconds", "of ours", "accuracy %"]);
-        grid.push(row(&ours, &ours));
-        let theirs = peers(work, device.is_hardware(), software);
-        let bar = bar(theirs.len());
-        for peer in theirs {
-            if stop.load(Ordering::Relaxed) {
-                break;
-            }
-            bar.set_message(peer.name);
-            if bar.is_hidden() {
-                eprintln!("{}: {} ..", work.name(), peer.name);
-            }
-            let python = std::env::var(PYTHON).unwrap_or_else(|_| "python3".into());
-            match peer.time(folder, &python, device.is_hardware()) {
-                Ok(time) => {
-                    grid.push(row(&time, &ours));
-                    all.push(time);
-                }
-                Err(why) => grid.push(vec![peer.name.into(), "-".into(), why.to_string(), "-".into()]),
-            }
-            bar.inc(1);
-        }
-        bar.finish_and_clear();
+        let theirs = compared(work, &ours, device, folder, &stop)?;
+        all.extend(theirs);
         all.push(ours);
-        print(&format!("{}\n", grid.to_text()))?;
     }
     let Some(out) = &args.out else { return Ok(()) };
     let file = serde_json::json!({ "machine": Machine::of(device), "times": all });
     write_file(out, serde_json::to_string_pretty(&file).expect("plain values") + "\n")?;
     print(&format!("Written to {}.\n", out.display()))
+}
+
+/// Prints what others take for the same work, as far as they can be timed here, and returns it.
+fn compared(
+    work: Work,
+    ours: &PeerTime,
+    device: &Device,
+    folder: &Path,
+    stop: &AtomicBool,
+) -> Result<Vec<PeerTime>, CliError> {
+    let hardware = device.is_hardware();
+    let peers = peers(work, hardware, is_software(device));
+    let python = std::env::var(PYTHON).unwrap_or_else(|_| "python3".into());
+    let mut grid = Grid::new(&[&work.name(), "seconds", "of ours", "accuracy %"]);
+    grid.push(row(ours, ours));
+    let (bar, mut times) = (bar(peers.len()), vec![]);
+    for peer in peers.iter().take_while(|_| !stop.load(Ordering::Relaxed)) {
+        bar.set_message(peer.name);
+        if bar.is_hidden() {
+            eprintln!("{}: {} ..", work.name(), peer.name);
+        }
+        match peer.time(folder, &python, hardware) {
+            Ok(time) => {
+                grid.push(row(&time, ours));
+                times.push(time);
+            }
+            Err(why) => grid.push(vec![peer.name.into(), "-".into(), why.to_string(), "-".into()]),
+        }
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    print(&format!("{}\n", grid.to_text()))?;
+    Ok(times)
+}
+
+fn is_software(device: &Device) -> bool {
+    matches!(device, Gpu(gpu) if gpu.traits().software)
 }
 
 fn row(time: &PeerTime, ours: &PeerTime) -> Vec<String> {

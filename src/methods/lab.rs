@@ -1,12 +1,13 @@
-//! What every method works with: the runs' parameters, the stream of tasks as index streams on the
-//! device, the episodic memory, and the test.
+//! What every method works with: the runs' parameters and settings, the model, the episodic memory, and the test. (Batches: see
+//! `batch`.)
 
 use super::mask::{masked, masks_of};
 use super::test::{Test, TestBatch, TestImages, Tested};
+use super::{Batch, BatchStream};
 use crate::autodiff::{Stored, Tape, Var};
 use crate::data::ImageSet;
 use crate::data::benchmarks::Benchmark;
-use crate::data::stream::TaskPlan;
+use crate::data::stream::{Preparation, TaskPlan};
 use crate::memory::{Example, RingBuffer};
 use crate::nn::{KEPT, Mlp, Model, Outcome, Statistics};
 use crate::program::Session;
@@ -32,7 +33,7 @@ pub struct Lab {
     pub future: Option<Vec<Learned>>,
     pub(super) test_images: TestImages,
     knobs: Vec<Stored>,
-    images: Stored,
+    pub(super) images: Stored,
     pub(super) maps: Stored,
     /// What prepared images are: pixel · scale + shift.
     preparation: Option<[Stored; 2]>,
@@ -60,63 +61,6 @@ struct Run {
     draws: Generator,
 }
 
-/// Index streams from which a step's batch is read, row by row.
-pub struct BatchStream {
-    image: Stored,
-    task: Stored,
-    label: Stored,
-    weight: Stored,
-}
-
-impl BatchStream {
-    /// Batches that it holds.
-    pub fn rows(&self) -> usize {
-        self.image.rows
-    }
-
-    /// Places of a batch.
-    pub fn size(&self) -> usize {
-        self.image.shape[0]
-    }
-}
-
-/// A batch as a step sees it.
-#[derive(Clone, Copy)]
-pub struct Batch<'t> {
-    /// `[rows, pixels]`
-    pub pixels: Var<'t>,
-    /// `[rows]`
-    pub labels: Var<'t>,
-    /// `[rows]`; as a rule they add up to 1, and a place without an example has 0.
-    pub weights: Var<'t>,
-    /// Where an example may only be one of its task's classes, `[rows, classes]`: 0 for those, as good as −∞ for others.
-    pub mask: Option<Var<'t>>,
-}
-
-impl<'t> Batch<'t> {
-    /// These images and others in one pass. The labels are of these alone.
-    pub fn beside(&self, others: &Batch<'t>) -> Batch<'t> {
-        let tape = self.pixels.tape();
-        let rows = self.labels.elements() + others.labels.elements();
-        let join = |a: Var<'t>, b: Var<'t>| {
-            let width = a.elements() / self.labels.elements();
-            tape.join(&[a, b]).reshape(&[rows, width])
-        };
-        Batch {
-            pixels: join(self.pixels, others.pixels),
-            labels: self.labels,
-            weights: join(self.weights, others.weights).reshape(&[rows]),
-            mask: self.mask.zip(others.mask).map(|(a, b)| join(a, b)),
-        }
-    }
-
-    /// The weighted sum of its examples' cross-entropies, given their logits `[rows, classes]`.
-    #[track_caller]
-    pub fn loss(&self, logits: Var<'t>) -> Var<'t> {
-        (logits.cross_entropy(self.labels) * self.weights).total()
-    }
-}
-
 impl Lab {
     /// Places the data of a benchmark on the device, initialises parameters.
     ///
@@ -128,62 +72,52 @@ impl Lab {
         assert!(specs.iter().all(common), "runs of one program may differ in seeds and knobs only");
         let model = benchmark.model();
         let pixels = model.inputs();
-        let mut session = Session::new(device, specs.len());
-        session.keep_in(settings.precision);
-        let images =
-            session.images("training images", 1, &[data.train_images.len() / pixels, pixels], &data.train_images);
-        let maps = session.indices("pixel maps", 1, &[settings.tasks, pixels]);
-        let theta = session.state("theta", &[model.parameters()]);
-        let averages = model.initial_statistics();
-        let statistics = (!averages.is_empty()).then(|| session.state("running averages", &[averages.len()]));
-        let knobs: Vec<Stored> = Knob::ALL.iter().map(|knob| session.state(&knob.to_string(), &[])).collect();
-        let losses = session.rows("losses", settings.steps(), &[]);
         let plans: Vec<_> = specs.iter().map(|spec| benchmark.stream(data, settings, spec.seed)).collect();
-        let masks = (plans[0][0].classes.len() < model.classes())
-            .then(|| session.rows("class masks", settings.tasks, &[model.classes()]));
-        let preparation = benchmark.preparation(data).map(|preparation| {
-            let values = [("scale", preparation.scale), ("shift", preparation.shift)];
-            values.map(|(name, values)| {
-                let stored = session.state(&format!("{name} of pixels"), &[pixels]);
-                (0..specs.len()).for_each(|run| session.write(&stored, run, &values));
-                stored
-            })
-        });
-        let test_images = TestImages::new(&mut session, &model, data, settings, &plans);
-        let mut runs = Vec::new();
-        for (r, (spec, plan)) in specs.iter().zip(plans).enumerate() {
-            session.write(&theta, r, &model.initial(&mut generator(spec.seed, Stream::Initialisation, 0)));
-            for (stored, knob) in knobs.iter().zip(Knob::ALL) {
-                session.write(stored, r, &[spec.settings.get(knob)]);
-            }
-            session.write_index(&maps, r, &plan.iter().flat_map(|t| t.map.iter().copied()).collect::<Vec<_>>());
-            if let Some(statistics) = &statistics {
-                session.write(statistics, r, &averages);
-            }
-            if let Some(masks) = &masks {
-                session.write(masks, r, &masks_of(&plan, model.classes()));
-            }
-            let memory = RingBuffer::new(settings.memory_per_class, model.classes());
-            runs.push(Run { spec: spec.clone(), plan, memory, draws: generator(spec.seed, Stream::Memory, 0) });
-        }
-        Lab {
-            session,
+        let all_classes = plans[0][0].classes.len() == model.classes();
+        let has_averages = !model.initial_statistics().is_empty();
+
+        let mut s = Session::new(device, specs.len());
+        s.keep_in(settings.precision);
+        let images = s.images("training images", 1, &[data.train_images.len() / pixels, pixels], &data.train_images);
+        let mut lab = Lab {
+            maps: s.indices("pixel maps", 1, &[settings.tasks, pixels]),
+            theta: s.state("theta", &[model.parameters()]),
+            statistics: has_averages.then(|| s.state("running averages", &[model.initial_statistics().len()])),
+            knobs: Knob::ALL.iter().map(|knob| s.state(&knob.to_string(), &[])).collect(),
+            losses: s.rows("losses", settings.steps(), &[]),
+            masks: (!all_classes).then(|| s.rows("class masks", settings.tasks, &[model.classes()])),
+            preparation: benchmark.preparation(data).map(|preparation| placed(preparation, &mut s)),
+            test_images: TestImages::new(&mut s, &model, data, settings, &plans),
             settings: settings.clone(),
+            session: s,
             model,
-            theta,
-            statistics,
-            losses,
             future: None,
-            test_images,
-            knobs,
             images,
-            maps,
-            preparation,
-            masks,
             data,
-            runs,
+            runs: vec![],
             test: None,
+        };
+        specs.iter().zip(plans).for_each(|(spec, plan)| lab.begin(spec, plan));
+        lab
+    }
+
+    /// Writes what the next run begins with.
+    fn begin(&mut self, spec: &RunSpec, plan: Vec<TaskPlan>) {
+        let (s, model, run) = (&mut self.session, &self.model, self.runs.len());
+        s.write(&self.theta, run, &model.initial(&mut generator(spec.seed, Stream::Initialisation, 0)));
+        if let Some(statistics) = &self.statistics {
+            s.write(statistics, run, &model.initial_statistics());
         }
+        for (stored, knob) in self.knobs.iter().zip(Knob::ALL) {
+            s.write(stored, run, &[spec.settings.get(knob)]);
+        }
+        let maps: Vec<u32> = plan.iter().flat_map(|task| task.map.iter().copied()).collect();
+        s.write_index(&self.maps, run, &maps);
+        if let Some(masks) = &self.masks {
+            s.write(masks, run, &masks_of(&plan, model.classes()));
+        }
+        let memory = RingBuffer::new(self.settings.memory_per_class, model.classes());
+        self.runs.push(Run { spec: spec.clone(), plan, memory, draws: generator(spec.seed, Stream::Memory, 0) });
     }
 
     /// Number of runs.
@@ -250,38 +184,6 @@ impl Lab {
     /// Learning rate α as a step sees it.
     pub fn rate<'t>(&self, tape: &'t Tape) -> Var<'t> {
         self.knob(tape, Knob::Rate)
-    }
-
-    /// A stream of `rows` batches of `size`.
-    pub fn stream(&mut self, name: &str, rows: usize, size: usize) -> BatchStream {
-        let s = &mut self.session;
-        BatchStream {
-            image: s.indices(&format!("{name}: image"), rows, &[size]),
-            task: s.indices(&format!("{name}: task"), rows, &[size]),
-            label: s.indices(&format!("{name}: label"), rows, &[size]),
-            weight: s.rows(&format!("{name}: weight"), rows, &[size]),
-        }
-    }
-
-    /// The batch of a step: images are permuted, or turned, on the device.
-    pub fn batch<'t>(&self, tape: &'t Tape, stream: &BatchStream) -> Batch<'t> {
-        self.first_of_batch(tape, stream, stream.size())
-    }
-
-    /// The batch of a step where `every` steps see the same one.
-    pub fn batch_every<'t>(&self, tape: &'t Tape, stream: &BatchStream, every: usize) -> Batch<'t> {
-        self.read_batch(tape, stream, |stored| tape.row_every(stored, every))
-    }
-
-    /// The first `count` examples of a step's batch.
-    pub fn first_of_batch<'t>(&self, tape: &'t Tape, stream: &BatchStream, count: usize) -> Batch<'t> {
-        self.read_batch(tape, stream, |stored| tape.row(stored).slice(0, &[count]))
-    }
-
-    fn read_batch<'t>(&self, tape: &'t Tape, stream: &BatchStream, first: impl Fn(&Stored) -> Var<'t>) -> Batch<'t> {
-        let (image, task) = (first(&stream.image), first(&stream.task));
-        let pixels = self.prepare(tape.load(&self.images).gather_pixels(image, tape.load(&self.maps), task));
-        Batch { pixels, labels: first(&stream.label), weights: first(&stream.weight), mask: self.mask(tape, task) }
     }
 
     /// Images `[rows, pixels]` of [0, 1] as the model is to see them.
@@ -360,46 +262,6 @@ impl Lab {
         self.runs[run].plan[task].images.iter().map(example).collect()
     }
 
-    /// Writes batches into a stream, from row 0 on. Each example has its share of the batch; a place without
-    /// one weighs nothing.
-    pub fn write_batches(&mut self, stream: &BatchStream, run: usize, batches: &[Vec<Example>]) {
-        self.write_weighted(stream, run, batches, |count| 1.0 / count as f64);
-    }
-
-    /// Writes batches in which each example weighs 1.
-    pub fn write_examples(&mut self, stream: &BatchStream, run: usize, batches: &[Vec<Example>]) {
-        self.write_weighted(stream, run, batches, |_| 1.0);
-    }
-
-    fn write_weighted(
-        &mut self,
-        stream: &BatchStream,
-        run: usize,
-        batches: &[Vec<Example>],
-        weight: impl Fn(usize) -> f64,
-    ) {
-        let size = stream.size();
-        let blank = Example { image: 0, label: 0, task: 0 };
-        let padded: Vec<Example> =
-            batches.iter().flat_map(|b| b.iter().copied().chain(std::iter::repeat(blank)).take(size)).collect();
-        let weights: Vec<f64> =
-            batches.iter().flat_map(|b| (0..size).map(|i| if i < b.len() { weight(b.len()) } else { 0.0 })).collect();
-        let s = &mut self.session;
-        s.write_index(&stream.image, run, &padded.iter().map(|e| e.image).collect::<Vec<_>>());
-        s.write_index(&stream.task, run, &padded.iter().map(|e| e.task).collect::<Vec<_>>());
-        s.write_index(&stream.label, run, &padded.iter().map(|e| e.label.into()).collect::<Vec<_>>());
-        s.write(&stream.weight, run, &weights);
-    }
-
-    /// Writes a task's batches as they come.
-    pub fn write_task(&mut self, stream: &BatchStream, task: usize) {
-        for run in 0..self.runs() {
-            let batches: Vec<_> =
-                self.examples(run, task).chunks(self.settings.batch).map(<[Example]>::to_vec).collect();
-            self.write_batches(stream, run, &batches);
-        }
-    }
-
     /// Writes a task's batches, each with up to `replayed` examples from the memory of past tasks, and
     /// lets the memory see the task. Returns the batches of each run.
     pub fn feed(&mut self, stream: &BatchStream, task: usize, replayed: usize) -> Vec<Vec<Vec<Example>>> {
@@ -470,6 +332,15 @@ impl Lab {
         self.test = Some(test);
         tested
     }
+}
+
+/// Factors and what is added, where each run reads them.
+fn placed(preparation: Preparation, session: &mut Session) -> [Stored; 2] {
+    [("scale", preparation.scale), ("shift", preparation.shift)].map(|(name, values)| {
+        let stored = session.state(&format!("{name} of pixels"), &[values.len()]);
+        (0..session.runs()).for_each(|run| session.write(&stored, run, &values));
+        stored
+    })
 }
 
 /// A batch's own statistics: every example counts alike, and what weighs nothing is none.

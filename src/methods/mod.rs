@@ -2,6 +2,7 @@
 
 mod adam;
 pub mod agem;
+mod batch;
 mod choice;
 mod clone;
 mod er;
@@ -18,7 +19,8 @@ mod snapshot;
 mod test;
 pub mod vcl;
 
-pub use lab::{Batch, BatchStream, Lab, Learned};
+pub use batch::{Batch, BatchStream};
+pub use lab::{Lab, Learned};
 pub use test::{Test, Tested};
 
 use crate::autodiff::Stored;

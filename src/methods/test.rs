@@ -58,45 +58,67 @@ impl TestImages {
         settings: &Settings,
         plans: &[Vec<TaskPlan>],
     ) -> TestImages {
-        let (tasks, images, pixels) = (settings.tasks, settings.test_images, data.pixels());
+        let (tasks, images) = (settings.tasks, settings.test_images);
         let moved = matches!(model, Model::Mlp(_)) && plans.iter().flatten().all(|task| task.test.is_none());
         let chunk = super::chunk(images, model.at_a_time());
         let chunks = images / chunk;
         let at_once = if moved { at_once(session.device(), chunks) } else { 1 };
-        let steps = chunks / at_once;
-        let counts = session.rows("right answers", tasks * steps, &[1]);
-        if moved {
-            // All are tested, in whichever order; where nothing is computed, none is worth its search.
-            let tested = &data.test_images[..images * pixels];
-            let (order, seen) = match session.device() {
-                Device::Dry => ((0..images).collect(), (0..pixels).collect()),
-                _ => (in_groups(tested, pixels, chunk), by_use(tested, pixels)),
-            };
-            let labels: Vec<u32> = order.iter().map(|&image| data.test_labels[image].into()).collect();
-            let image = |&image: &usize| seen.iter().map(move |pixel| tested[image * pixels + pixel]);
-            let bytes: Vec<u8> = order.iter().flat_map(image).collect();
-            let pictures = session.images("test images", steps, &[at_once, chunk, pixels], &bytes);
-            let labels = session.shared_indices("test labels", steps, &[at_once, chunk], &labels);
-            let shown = Shown::Moved(write_places(session, tasks, &seen, plans));
-            return TestImages { pictures, labels, shown, counts, images, chunks, at_once };
-        }
-        let pictures = session.images("test images", 1, &[data.test_labels.len(), pixels], &data.test_images);
-        let mut rows = |name: &str| session.indices(name, tasks * chunks, &[1, chunk]);
-        let (labels, chosen, shown) = (rows("test labels"), rows("chosen test images"), rows("tasks of test images"));
-        let all_tasks: Vec<u32> = (0..(tasks * images) as u32).map(|i| i / chunk as u32 % tasks as u32).collect();
-        for (run, plan) in plans.iter().enumerate() {
-            let of = |task: &TaskPlan| task.test.clone().unwrap_or_else(|| (0..images as u32).collect());
-            let numbers: Vec<Vec<u32>> = plan.iter().map(of).collect();
-            let rows = (0..chunks).flat_map(|c| numbers.iter().flat_map(move |n| &n[c * chunk..(c + 1) * chunk]));
-            let rows: Vec<u32> = rows.copied().collect();
-            session.write_index(&chosen, run, &rows);
-            session.write_index(&shown, run, &all_tasks);
-            let label = |&image: &u32| u32::from(data.test_labels[image as usize]);
-            session.write_index(&labels, run, &rows.iter().map(label).collect::<Vec<_>>());
-        }
-        let shown = Shown::Chosen { images: chosen, tasks: shown };
+        let counts = session.rows("right answers", tasks * (chunks / at_once), &[1]);
+        let (pictures, labels, shown) = match moved {
+            true => moved_weights(session, data, [chunks / at_once, at_once, chunk], tasks, plans),
+            false => chosen_images(session, data, [chunks, chunk], tasks, plans),
+        };
         TestImages { pictures, labels, shown, counts, images, chunks, at_once }
     }
+}
+
+/// Images that all tasks show, by steps, chunks of a step, and images of a chunk; their labels; and where each task meets their pixels.
+fn moved_weights(
+    session: &mut Session,
+    data: &'static ImageSet,
+    [steps, at_once, chunk]: [usize; 3],
+    tasks: usize,
+    plans: &[Vec<TaskPlan>],
+) -> (Stored, Stored, Shown) {
+    let (images, pixels) = (steps * at_once * chunk, data.pixels());
+    let tested = &data.test_images[..images * pixels];
+    // All are tested, in whichever order; where nothing is computed, none is worth its search.
+    let (order, seen) = match session.device() {
+        Device::Dry => ((0..images).collect(), (0..pixels).collect()),
+        _ => (in_groups(tested, pixels, chunk), by_use(tested, pixels)),
+    };
+    let labels: Vec<u32> = order.iter().map(|&image| data.test_labels[image].into()).collect();
+    let image = |&image: &usize| seen.iter().map(move |pixel| tested[image * pixels + pixel]);
+    let bytes: Vec<u8> = order.iter().flat_map(image).collect();
+    let pictures = session.images("test images", steps, &[at_once, chunk, pixels], &bytes);
+    let labels = session.shared_indices("test labels", steps, &[at_once, chunk], &labels);
+    (pictures, labels, Shown::Moved(write_places(session, tasks, &seen, plans)))
+}
+
+/// All images there are; and, a row a step, of chunks of each task's own, labels, numbers and the task's.
+fn chosen_images(
+    session: &mut Session,
+    data: &'static ImageSet,
+    [chunks, chunk]: [usize; 2],
+    tasks: usize,
+    plans: &[Vec<TaskPlan>],
+) -> (Stored, Stored, Shown) {
+    let images = chunks * chunk;
+    let pictures = session.images("test images", 1, &[data.test_labels.len(), data.pixels()], &data.test_images);
+    let mut rows = |name: &str| session.indices(name, tasks * chunks, &[1, chunk]);
+    let (labels, chosen, shown) = (rows("test labels"), rows("chosen test images"), rows("tasks of test images"));
+    let all_tasks: Vec<u32> = (0..(tasks * images) as u32).map(|i| i / chunk as u32 % tasks as u32).collect();
+    for (run, plan) in plans.iter().enumerate() {
+        let of = |task: &TaskPlan| task.test.clone().unwrap_or_else(|| (0..images as u32).collect());
+        let numbers: Vec<Vec<u32>> = plan.iter().map(of).collect();
+        let rows = (0..chunks).flat_map(|c| numbers.iter().flat_map(move |n| &n[c * chunk..(c + 1) * chunk]));
+        let rows: Vec<u32> = rows.copied().collect();
+        session.write_index(&chosen, run, &rows);
+        session.write_index(&shown, run, &all_tasks);
+        let label = |&image: &u32| u32::from(data.test_labels[image as usize]);
+        session.write_index(&labels, run, &rows.iter().map(label).collect::<Vec<_>>());
+    }
+    (pictures, labels, Shown::Chosen { images: chosen, tasks: shown })
 }
 
 /// How many of the chunks a step sees: on a GPU, where steps follow one another, all of them, so that weights are moved once for all; on
