@@ -188,7 +188,11 @@ fn rewritten(
         Launch { inputs, output, abreast: if second.is_some() { 2 } else { 1 }, ..launches[n].clone() }
     };
     let joined_launches = order.iter().map(joined).collect();
-    let attributions = order.iter().map(|&n| attributions[n].clone()).collect();
+    let attributed = |n: &usize| match pairs.get(n) {
+        Some(&second) => attributions[*n].clone().with(&attributions[second]),
+        None => attributions[*n].clone(),
+    };
+    let attributions = order.iter().map(attributed).collect();
     for (second, first) in holders.iter().filter(|(id, holder)| id != holder) {
         let behind = temporaries.remove(second).expect("it was a temporary");
         let holder = temporaries.get_mut(first).expect("so was this");

@@ -15,6 +15,15 @@ pub struct Attribution {
     pub fused: Vec<(String, Site)>,
 }
 
+impl Attribution {
+    /// That of one launch that computes what another would, too; it stands for its own line.
+    pub(super) fn with(mut self, other: &Attribution) -> Attribution {
+        self.fused.push((other.operation.clone(), other.site));
+        self.fused.extend(other.fused.iter().cloned());
+        self
+    }
+}
+
 /// A launch, for people.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ExplainedLaunch {

@@ -107,14 +107,5 @@ fn joined(mut maps: Vec<Launch>) -> Launch {
 
 /// It stands for the last of them; the others are computed on the way.
 fn attributed<'a>(of: impl Iterator<Item = &'a Attribution>) -> Attribution {
-    let join = |before: Attribution, last: &Attribution| {
-        let main = (before.operation, before.site);
-        Attribution {
-            fused: before.fused.into_iter().chain([main]).chain(last.fused.clone()).collect(),
-            ..last.clone()
-        }
-    };
-    let mut of = of.cloned();
-    let first = of.next().expect("a group has a map");
-    of.fold(first, |before, last| join(before, &last))
+    of.cloned().reduce(|before, last| last.with(&before)).expect("a group has a map")
 }

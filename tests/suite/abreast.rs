@@ -3,7 +3,7 @@
 use crate::gpu::adapter;
 use crate::kernels::{RUNS, numbers};
 use hindsight::autodiff::{Stored, Tape};
-use hindsight::program::Session;
+use hindsight::program::{Recorder, Session};
 use hindsight_kernels::catalogue::InVariant;
 use hindsight_kernels::*;
 use std::sync::Arc;
@@ -221,6 +221,25 @@ fn two_products_that_are_added_are_one_launch() {
     let [x, a, b] = [0, 7, 14].map(|seed| numbers(36, seed));
     let sum = |i: usize| (0..6).map(|k| x[i / 6 * 6 + k] * (a[k * 6 + i % 6] + b[k * 6 + i % 6])).sum::<f64>();
     assert!(wanted[0].iter().enumerate().all(|(i, found)| (found - sum(i).exp()).abs() < 1e-9), "{wanted:?}");
+}
+
+/// In what `--explain` and profiles say of it.
+#[test]
+fn a_launch_that_is_two_names_the_lines_of_both() {
+    let (device, tape) = (Device::Oracle, Tape::new());
+    let mut scene = Scene::new(&device, 5, 6);
+    let recorder = Recorder::explaining(&device);
+    scene.session.record_with(recorder.clone());
+    let (x, weights) = (tape.load(&scene.x), scene.weights.each_ref().map(|weights| tape.load(weights)));
+    let first = x.matmul(weights[0]);
+    let second = x.matmul(weights[1]);
+    tape.assign(&scene.x, (first + second).squared());
+    tape.assign(&scene.out, (first + second).exp());
+    scene.session.compile(&tape);
+    let launch = recorder.programs()[0].explanation.launches[0].clone();
+    let sites = [line!() - 6, line!() - 5].map(|line| format!("{}:{line}", file!()));
+    assert_eq!(launch.lines(), format!("{} ({})", sites[0], sites[1]));
+    assert_eq!(launch.operation(), "MatMul + 1");
 }
 
 #[test]
