@@ -4,6 +4,7 @@ use super::case::Case;
 use super::ceilings::{Bound, Ceilings};
 use super::compare::{Change, Verdict};
 use super::row::Row;
+use crate::report::number::{duration, three_digits};
 
 /// What the columns of [`line()`] are.
 pub fn header() -> String {
@@ -66,23 +67,7 @@ fn described(change: Change) -> String {
     format!("  {ratio:.2} of before, noise {noise:.2}{mark}")
 }
 
-/// Seconds in the unit that gives three digits.
-pub fn duration(seconds: f64) -> String {
-    let (value, unit) = match seconds {
-        s if s < 1e-6 => (1e9 * s, "ns"),
-        s if s < 1e-3 => (1e6 * s, "us"),
-        s if s < 1.0 => (1e3 * s, "ms"),
-        s => (s, "s"),
-    };
-    format!("{} {unit}", short(value))
-}
-
-/// Three digits, or all before the point.
+/// Three digits; a dash for nothing.
 fn short(value: f64) -> String {
-    match value {
-        0.0 => "-".into(),
-        v if v >= 99.95 => format!("{v:.0}"),
-        v if v >= 9.995 => format!("{v:.1}"),
-        v => format!("{v:.2}"),
-    }
+    if value == 0.0 { "-".into() } else { three_digits(value) }
 }

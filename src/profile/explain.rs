@@ -1,8 +1,8 @@
 //! What each program of a method does in a step, launch by launch: `hindsight run --explain`.
 
-use super::tables::amount;
 use crate::program::Explanation;
 use crate::report::Grid;
+use crate::report::number::amount;
 
 /// A program's name, with its method's.
 pub(super) fn title(program: &Explanation) -> String {

@@ -4,29 +4,14 @@ use super::sums::{Sum, percent};
 use super::{Profile, explain};
 use crate::program::Recorded;
 use crate::report::Grid;
+use crate::report::number::duration;
 
 /// Lines of the source that the screen shows; the page shows all.
 const MOST_LINES: usize = 20;
 
-/// A time with three digits and its unit.
+/// Nanoseconds as a time.
 pub(super) fn time(ns: u64) -> String {
-    let ns = ns as f64;
-    match ns {
-        _ if ns < 1e3 => format!("{ns:.0} ns"),
-        _ if ns < 1e6 => format!("{:.1} us", ns / 1e3),
-        _ if ns < 1e9 => format!("{:.1} ms", ns / 1e6),
-        _ => format!("{:.2} s", ns / 1e9),
-    }
-}
-
-/// An amount with its unit, and k, M or G before it.
-pub(super) fn amount(amount: f64, unit: &str) -> String {
-    match amount {
-        _ if amount < 1e3 => format!("{amount:.0} {unit}"),
-        _ if amount < 1e6 => format!("{:.1} k{unit}", amount / 1e3),
-        _ if amount < 1e9 => format!("{:.1} M{unit}", amount / 1e6),
-        _ => format!("{:.2} G{unit}", amount / 1e9),
-    }
+    duration(ns as f64 / 1e9)
 }
 
 impl Profile {

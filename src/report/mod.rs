@@ -12,6 +12,7 @@ pub mod groups;
 pub mod html;
 mod json;
 pub mod manifest;
+pub mod number;
 pub mod paper;
 mod results;
 mod spread;

@@ -1,5 +1,6 @@
 //! How long a launch takes: the median of some samples.
 
+use hindsight::report::number::duration;
 use hindsight_kernels::Cost;
 use hindsight_kernels::trial::Trial;
 use indicatif::ProgressBar;
@@ -57,13 +58,5 @@ impl Timing {
             rate(cost.flops, "GFLOP/s"),
             rate(cost.bytes, "GB/s"),
         )
-    }
-}
-
-fn duration(seconds: f64) -> String {
-    match seconds {
-        s if s >= 1.0 => format!("{s:.2} s"),
-        s if s >= 1e-3 => format!("{:.2} ms", s * 1e3),
-        s => format!("{:.2} us", s * 1e6),
     }
 }
