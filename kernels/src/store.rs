@@ -283,9 +283,9 @@ pub enum Reading {
 }
 
 impl Reading {
-    /// Whether they still have to be waited for.
+    /// Whether they may still have to be waited for. Does not wait.
     pub fn is_coming(&self) -> bool {
-        matches!(self, Reading::Coming(_))
+        matches!(self, Reading::Coming(reading) if !reading.is_there())
     }
 
     /// The numbers, one list a run. Waits for what they depend on, and for nothing that was handed over later.

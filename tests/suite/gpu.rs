@@ -71,6 +71,20 @@ fn parameters_after_training_agree_with_the_cpu() {
     }
 }
 
+/// By which training is told from the test after it on a driver that computes while it is handed work.
+#[test]
+fn what_a_device_has_computed_is_not_said_to_be_coming() {
+    let Some(device) = own_adapter() else { return };
+    let mut session = Session::new(&device, 2);
+    let state = session.state("state", &[3]);
+    session.write(&state, 1, &[1.0, 2.0, 3.0]);
+    let reading = session.read_later(&state);
+    let Device::Gpu(gpu) = &device else { panic!("an adapter is a GPU") };
+    gpu.wait();
+    assert!(!reading.is_coming());
+    assert_eq!(reading.wait(), [[0.0; 3], [1.0, 2.0, 3.0]]);
+}
+
 #[test]
 fn weights_are_moved_once_for_all_test_images_of_a_task() {
     let Some(gpu) = adapter() else { return };

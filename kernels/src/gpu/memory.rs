@@ -59,6 +59,12 @@ pub struct GpuReading {
 }
 
 impl GpuReading {
+    /// Whether the device has done all that it was asked for: some drivers compute while they are handed work. Asks, and does not wait.
+    pub(crate) fn is_there(&self) -> bool {
+        let status = self.gpu.device.poll(wgpu::PollType::Poll).expect("the device was lost while it was computing");
+        status.is_queue_empty()
+    }
+
     pub(crate) fn wait(self) -> Vec<Vec<f64>> {
         self.parts(|words| bytemuck::cast_slice(words).iter().map(|&x: &f32| x.into()).collect())
     }
