@@ -2,8 +2,7 @@
 
 use crate::autotune::Tunable;
 use crate::gpu::Traits;
-use crate::matmul::shader;
-use crate::matmul::{MatMul, Ones, Variant};
+use crate::matmul::{MatMul, Ones, Variant, shader};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard};

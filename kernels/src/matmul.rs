@@ -1,6 +1,6 @@
 //! Matrix product, all four transpositions, with an implicit column or row of ones.
 //!
-//! Shaders: `matmul_plain`, `matmul_row`, `matmul_tiled`, `matmul_subgroup`.
+//! Shaders: `matmul_plain`, `matmul_row`, `matmul_tiled`, `matmul_cooperative`, `matmul_subgroup`.
 
 pub(crate) mod shader;
 mod subgroup_tiles;
@@ -228,7 +228,7 @@ impl Tunable for MatMul {
 impl Variant {
     /// The shader that computes `product` in this way, where output and operands lie as `views` say.
     pub fn shader(self, product: &MatMul, views: &[View]) -> Shader {
-        crate::matmul::shader::shader(product, None, self, views)
+        shader::shader(product, None, self, views)
     }
 }
 

@@ -74,7 +74,7 @@ impl Lab {
         let pixels = model.inputs();
         let plans: Vec<_> = specs.iter().map(|spec| benchmark.stream(data, settings, spec.seed)).collect();
         let all_classes = plans[0][0].classes.len() == model.classes();
-        let has_averages = !model.initial_statistics().is_empty();
+        let averages = model.initial_statistics();
 
         let mut s = Session::new(device, specs.len());
         s.keep_in(settings.precision);
@@ -82,7 +82,7 @@ impl Lab {
         let mut lab = Lab {
             maps: s.indices("pixel maps", 1, &[settings.tasks, pixels]),
             theta: s.state("theta", &[model.parameters()]),
-            statistics: has_averages.then(|| s.state("running averages", &[model.initial_statistics().len()])),
+            statistics: (!averages.is_empty()).then(|| s.state("running averages", &[averages.len()])),
             knobs: Knob::ALL.iter().map(|knob| s.state(&knob.to_string(), &[])).collect(),
             losses: s.rows("losses", settings.steps(), &[]),
             masks: (!all_classes).then(|| s.rows("class masks", settings.tasks, &[model.classes()])),

@@ -5,7 +5,7 @@ use super::cleared::Cleared;
 use super::memory::GpuMemory;
 use super::mirror::{Mirrors, Original, Read, Words};
 use super::pipeline::Pipeline;
-use super::views::{Place, VIEWS, Views};
+use super::views::{Places, VIEWS};
 use crate::kernel::Shader;
 use crate::launch::{Launch, Operand};
 use crate::store::{Kind, Store};
@@ -18,8 +18,7 @@ pub(super) struct Ready {
     pipeline: Arc<Pipeline>,
     group: wgpu::BindGroup,
     grid: [u32; 3],
-    /// Where its operands lie, of each view.
-    places: Vec<Place>,
+    places: Places,
     /// What it reads of mirrors.
     pub reads: Vec<Read>,
     /// What it writes.
@@ -33,7 +32,7 @@ impl Ready {
     pub fn encode(&self, pass: &mut wgpu::ComputePass<'_>, step: usize) {
         pass.set_pipeline(&self.pipeline.pipeline);
         pass.set_bind_group(0, &self.group, &[]);
-        pass.set_immediates(0, bytemuck::bytes_of(&Views::at(&self.places, step)));
+        pass.set_immediates(0, bytemuck::bytes_of(&self.places.at(step)));
         let [x, y, z] = self.grid;
         pass.dispatch_workgroups(x, y, z);
     }
@@ -124,11 +123,11 @@ impl<'a> Binder<'a> {
     pub fn bind(&mut self, launch: &Launch, shader: &Shader, pipeline: Arc<Pipeline>) -> Ready {
         let (kernel, operands) = (launch.kernel.describe(), launch.operands());
         assert!(operands.len() <= VIEWS, "{}: {} operands, {VIEWS} are possible", kernel.name(), operands.len());
-        let place = |Operand { view, .. }: &Operand| {
+        let mut places = Places::default();
+        for (n, Operand { view, .. }) in operands.iter().enumerate() {
             let (_, stride, kind) = self.buffers.buffer(view.buffer);
-            Place::new(view, stride, kind)
-        };
-        let places: Vec<Place> = operands.iter().map(place).collect();
+            places.put(n, view, stride, kind);
+        }
         let slot = self.fill_slot(&shader.size, &places);
 
         let mirrored = self.mirrored(&pipeline, &operands);
@@ -153,10 +152,10 @@ impl<'a> Binder<'a> {
     }
 
     /// Fills the next slot, and returns at which byte it begins.
-    fn fill_slot(&mut self, size: &[u32], places: &[Place]) -> u64 {
+    fn fill_slot(&mut self, size: &[u32], places: &Places) -> u64 {
         let mut slot = [0; SLOT];
         slot[..size.len()].copy_from_slice(size);
-        slot[APART..].iter_mut().zip(places).for_each(|(word, place)| *word = place.apart);
+        slot[APART..][..VIEWS].copy_from_slice(&places.apart);
         let begins = self.slots.len() as u64 * 4;
         self.slots.extend(slot);
         begins
