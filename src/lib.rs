@@ -7,13 +7,14 @@
 //! [`reproduce`] the paper's tables and figures,
 //! [`tune`] the choice of hyper-parameters,
 //! [`profile`] where the time of a run went, [`mod@bench`] how fast the kernels are.
-//! [`npy`] reads and writes NumPy's arrays.
+//! [`files`] reads files that come from elsewhere, [`npy`] reads and writes NumPy's arrays.
 
 pub mod autodiff;
 pub mod bench;
 pub mod data;
 pub mod device;
 pub mod experiment;
+pub mod files;
 pub mod memory;
 pub mod methods;
 pub mod metrics;

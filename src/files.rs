@@ -1,0 +1,107 @@
+//! Reading of files that come from elsewhere: regular files only, no more than a limit, and names that are safe to print.
+
+use std::fmt::{self, Write};
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::Path;
+
+/// Opens a regular file, or a link to one, and gives its size in bytes.
+///
+/// # Errors
+/// If it cannot be opened, or is a folder, a pipe, a socket or a device, which could be read for ever.
+pub fn open(path: &Path) -> io::Result<(File, u64)> {
+    // Before it is opened: to open a pipe waits for whoever writes to it.
+    let regular = |about: fs::Metadata| match about.is_file() {
+        true => Ok(about.len()),
+        false if about.is_dir() => Err(io::Error::new(io::ErrorKind::IsADirectory, "a folder, not a regular file")),
+        false => Err(io::Error::new(io::ErrorKind::InvalidInput, "a pipe, socket or device, not a regular file")),
+    };
+    regular(fs::metadata(path)?)?;
+    let file = File::open(path)?;
+    let size = regular(file.metadata()?)?;
+    Ok((file, size))
+}
+
+/// Reads a regular file of at most `most` bytes.
+///
+/// # Errors
+/// As [`open`], and if the file is larger, which is found before memory is asked for.
+pub fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    let (file, size) = open(path)?;
+    let too_large = |size: u64| {
+        let message = format!("{size} bytes, where at most {most} are read");
+        Err(io::Error::new(io::ErrorKind::FileTooLarge, message))
+    };
+    if size > most {
+        return too_large(size);
+    }
+    let mut bytes = Vec::with_capacity(size as usize);
+    // It may have grown since.
+    file.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > most { too_large(bytes.len() as u64) } else { Ok(bytes) }
+}
+
+/// Reads a regular file of at most `most` bytes of UTF-8.
+///
+/// # Errors
+/// As [`read`], and if the file is not UTF-8.
+pub fn read_text(path: &Path, most: u64) -> io::Result<String> {
+    String::from_utf8(read(path, most)?).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+}
+
+/// A path as a message may have it: on one line, without control characters, with other bytes than UTF-8 as `\xff`.
+pub fn shown(path: &Path) -> Shown<'_> {
+    Shown(path.as_os_str().as_encoded_bytes())
+}
+
+/// A text from a file as a message may have it: see [`shown`].
+pub fn shown_text(text: &str) -> Shown<'_> {
+    Shown(text.as_bytes())
+}
+
+/// See [`shown`].
+#[derive(Clone, Copy, Debug)]
+pub struct Shown<'a>(&'a [u8]);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for chunk in self.0.utf8_chunks() {
+            for c in chunk.valid().chars() {
+                if is_safe(c) { f.write_char(c)? } else { c.escape_default().fmt(f)? }
+            }
+            chunk.invalid().iter().try_for_each(|byte| write!(f, "\\x{byte:02x}"))?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether a character changes neither the terminal's state nor the order in which others are shown.
+fn is_safe(c: char) -> bool {
+    let reorders = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let breaks = matches!(c, '\u{2028}' | '\u{2029}');
+    !(c.is_control() || reorders || breaks)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_shown_is_one_line_of_plain_text() {
+        assert_eq!(shown_text("näme 名.jpg").to_string(), "näme 名.jpg");
+        assert_eq!(shown_text("a\u{1b}[2J\n\u{202e}b\u{9b}").to_string(), r"a\u{1b}[2J\n\u{202e}b\u{9b}");
+        assert_eq!(Shown(b"a\xff\xfeb").to_string(), r"a\xff\xfeb");
+    }
+
+    #[test]
+    fn files_are_read_up_to_a_limit() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("a");
+        fs::write(&path, "12345").unwrap();
+        assert_eq!(read(&path, 5).unwrap(), b"12345");
+        assert_eq!(read(&path, 4).unwrap_err().to_string(), "5 bytes, where at most 4 are read");
+        assert!(open(home.path()).unwrap_err().to_string().contains("not a regular file"));
+        fs::write(&path, [0xff]).unwrap();
+        assert_eq!(read_text(&path, 5).unwrap_err().kind(), io::ErrorKind::InvalidData);
+    }
+}
