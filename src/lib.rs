@@ -14,7 +14,6 @@ pub mod bench;
 pub mod data;
 pub mod device;
 pub mod experiment;
-pub mod files;
 pub mod memory;
 pub mod methods;
 pub mod metrics;
@@ -27,3 +26,5 @@ pub mod report;
 pub mod reproduce;
 pub mod settings;
 pub mod tune;
+
+pub use hindsight_kernels::files;

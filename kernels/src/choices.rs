@@ -1,6 +1,7 @@
 //! Which variant computes a product on an adapter: chosen by measuring, kept in a file, or given.
 
 use crate::autotune::Tunable;
+use crate::files;
 use crate::gpu::Traits;
 use crate::matmul::{MatMul, Ones, Variant, shader};
 use std::collections::BTreeMap;
@@ -62,6 +63,9 @@ fn file_name(adapter: &Traits) -> String {
     format!("{}-{hash:016x}.json", name.to_lowercase())
 }
 
+/// Bytes of the largest file of choices that is read: a thousand times what an experiment writes.
+const LARGEST_FILE: u64 = 1 << 24;
+
 /// Choices that can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ChoicesError {
@@ -97,7 +101,7 @@ pub fn class(kernel: &str, tunable: &dyn Tunable) -> String {
 impl Choices {
     /// Those that a file keeps, and that are to be kept there. What is no such file holds none: they can be made again.
     pub fn kept_in(file: &Path) -> Choices {
-        let read = fs::read(file).ok().and_then(|text| serde_json::from_slice(&text).ok());
+        let read = files::read(file, LARGEST_FILE).ok().and_then(|text| serde_json::from_slice(&text).ok());
         let made = read.and_then(|names| by_name(&names).ok()).unwrap_or_default();
         Choices { made: Mutex::new(made), file: Some(file.into()) }
     }

@@ -20,6 +20,7 @@ mod cross_entropy;
 mod device;
 mod executable;
 mod expr;
+pub mod files;
 mod float;
 mod frame;
 mod gather_pixels;

@@ -51,23 +51,36 @@ pub fn read_text(path: &Path, most: u64) -> io::Result<String> {
 
 /// A path as a message may have it: on one line, without control characters, with other bytes than UTF-8 as `\xff`.
 pub fn shown(path: &Path) -> Shown<'_> {
-    Shown(path.as_os_str().as_encoded_bytes())
+    Shown { bytes: path.as_os_str().as_encoded_bytes(), lines: false }
 }
 
 /// A text from a file as a message may have it: see [`shown`].
 pub fn shown_text(text: &str) -> Shown<'_> {
-    Shown(text.as_bytes())
+    Shown { bytes: text.as_bytes(), lines: false }
+}
+
+/// A text of several lines: as [`shown_text`], except that line feeds and tabs stay.
+pub fn shown_lines(text: &str) -> Shown<'_> {
+    Shown { bytes: text.as_bytes(), lines: true }
 }
 
 /// See [`shown`].
 #[derive(Clone, Copy, Debug)]
-pub struct Shown<'a>(&'a [u8]);
+pub struct Shown<'a> {
+    bytes: &'a [u8],
+    /// Whether line feeds and tabs stay.
+    lines: bool,
+}
 
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for chunk in self.0.utf8_chunks() {
+        for chunk in self.bytes.utf8_chunks() {
             for c in chunk.valid().chars() {
-                if is_safe(c) { f.write_char(c)? } else { c.escape_default().fmt(f)? }
+                if is_safe(c) || self.lines && matches!(c, '\n' | '\t') {
+                    f.write_char(c)?
+                } else {
+                    c.escape_default().fmt(f)?
+                }
             }
             chunk.invalid().iter().try_for_each(|byte| write!(f, "\\x{byte:02x}"))?;
         }
@@ -77,7 +90,7 @@ impl fmt::Display for Shown<'_> {
 
 /// Whether a character changes neither the terminal's state nor the order in which others are shown.
 fn is_safe(c: char) -> bool {
-    let reorders = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let reorders = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let breaks = matches!(c, '\u{2028}' | '\u{2029}');
     !(c.is_control() || reorders || breaks)
 }
@@ -90,7 +103,15 @@ mod tests {
     fn what_is_shown_is_one_line_of_plain_text() {
         assert_eq!(shown_text("näme 名.jpg").to_string(), "näme 名.jpg");
         assert_eq!(shown_text("a\u{1b}[2J\n\u{202e}b\u{9b}").to_string(), r"a\u{1b}[2J\n\u{202e}b\u{9b}");
-        assert_eq!(Shown(b"a\xff\xfeb").to_string(), r"a\xff\xfeb");
+        assert_eq!(shown_lines("a\n\tb\r\u{7}\n").to_string(), "a\n\tb\\r\\u{7}\n");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn bytes_that_are_no_text_are_shown_as_numbers() {
+        use std::os::unix::ffi::OsStrExt;
+        let path = Path::new(std::ffi::OsStr::from_bytes(b"a\xff\xfeb"));
+        assert_eq!(shown(path).to_string(), r"a\xff\xfeb");
     }
 
     #[test]
