@@ -4,7 +4,8 @@
 //! wraps around in a release, and asks for as much memory as the header says that it is long. This reader takes what NumPy
 //! writes for arrays of numbers, and never asks for more memory than the file has bytes for.
 
-use std::fs;
+use crate::files::{self, shown};
+use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 /// An array in row-major order.
@@ -43,7 +44,7 @@ impl Elements {
 
 /// Why a file is no array that can be read here.
 #[derive(Debug, thiserror::Error)]
-#[error("{}: {problem}", .path.display())]
+#[error("{}: {problem}", shown(.path))]
 pub struct NpyError {
     /// The file.
     pub path: PathBuf,
@@ -86,7 +87,7 @@ pub enum Problem {
         /// Bytes that the header asks for.
         wanted: usize,
         /// Bytes that there are.
-        found: usize,
+        found: u64,
         /// The shape.
         elements: String,
         /// The type.
@@ -100,9 +101,12 @@ pub enum Problem {
 /// If it cannot be read, or is not such an array; the message says what was wanted.
 pub fn read(path: &Path) -> Result<Array, NpyError> {
     let wrap = |problem| NpyError { path: path.into(), problem };
-    let bytes = fs::read(path).map_err(|error| wrap(error.into()))?;
-    parse(&bytes).map_err(wrap)
+    let (file, size) = files::open(path).map_err(|error| wrap(error.into()))?;
+    parse_from(BufReader::new(file), size).map_err(wrap)
 }
+
+/// The longest header that is read, in bytes: NumPy's own limit is 10,000, and a damaged length can be 4 GiB.
+const LONGEST_HEADER: usize = 1 << 16;
 
 /// A type of elements: how NumPy writes it, how it calls it, and its size in bytes.
 type Type = (&'static str, &'static str, usize);
@@ -125,18 +129,23 @@ const TYPES: [Type; 10] = [
 /// # Errors
 /// If they are not one; the message says what was wanted.
 pub fn parse(bytes: &[u8]) -> Result<Array, Problem> {
-    let (header, data) = split(bytes)?;
-    let descr = after(header, "'descr':", "an entry 'descr'")?;
+    parse_from(bytes, bytes.len() as u64)
+}
+
+/// Reads an array from a file of `size` bytes, which are compared with its header before memory is asked for.
+fn parse_from(mut file: impl Read, size: u64) -> Result<Array, Problem> {
+    let (header, data) = header(&mut file, size)?;
+    let descr = after(&header, "'descr':", "an entry 'descr'")?;
     let named = quoted(descr).ok_or_else(|| damaged("a type in quotes", descr))?;
     let (_, dtype, size) =
-        *TYPES.iter().find(|(descr, ..)| *descr == named).ok_or_else(|| Problem::Type(named.into()))?;
-    let order = after(header, "'fortran_order':", "an entry 'fortran_order'")?;
+        *TYPES.iter().find(|(descr, ..)| *descr == named).ok_or_else(|| Problem::Type(shortened(named)))?;
+    let order = after(&header, "'fortran_order':", "an entry 'fortran_order'")?;
     let fortran = match (order.starts_with("False"), order.starts_with("True")) {
         (true, _) => false,
         (_, true) => true,
         _ => return Err(damaged("True or False as 'fortran_order'", order)),
     };
-    let shape = after(header, "'shape':", "an entry 'shape'")?;
+    let shape = after(&header, "'shape':", "an entry 'shape'")?;
     let shape = tuple(shape).ok_or_else(|| damaged("a tuple of whole numbers as 'shape'", shape))?;
     // With one axis, both orders are the same.
     if fortran && shape.iter().filter(|&&length| length > 1).count() > 1 {
@@ -144,33 +153,54 @@ pub fn parse(bytes: &[u8]) -> Result<Array, Problem> {
     }
     let length = shape.iter().try_fold(size, |product, &axis| product.checked_mul(axis));
     match length {
-        Some(length) if length == data.len() => Ok(Array { shape, elements: elements(dtype, data) }),
+        Some(length) if length as u64 == data => {
+            let mut bytes = vec![0; length];
+            file.read_exact(&mut bytes)?;
+            Ok(Array { shape, elements: elements(dtype, bytes) })
+        }
         _ => {
-            let elements = format!("{shape:?}");
-            Err(Problem::Length { wanted: length.unwrap_or(usize::MAX), found: data.len(), elements, dtype })
+            let elements = shortened(&format!("{shape:?}"));
+            Err(Problem::Length { wanted: length.unwrap_or(usize::MAX), found: data, elements, dtype })
         }
     }
 }
 
-/// The header's text, and the bytes after it.
-fn split(bytes: &[u8]) -> Result<(&str, &[u8]), Problem> {
+/// The header's text, and how many of the file's `size` bytes follow it.
+fn header(file: &mut impl Read, size: u64) -> Result<(String, u64), Problem> {
     const MAGIC: &[u8] = b"\x93NUMPY";
-    let Some(rest) = bytes.strip_prefix(MAGIC) else {
-        let start = &bytes[..bytes.len().min(MAGIC.len())];
+    let cut = || Problem::Header { wanted: "a header as long as it says", found: format!("{size} bytes in all") };
+    // A length has two bytes in format 1, and four in formats 2 and 3.
+    let start = take(file, MAGIC.len() + 6)?;
+    let Some(rest) = start.strip_prefix(MAGIC) else {
+        let start = &start[..start.len().min(MAGIC.len())];
         return Err(Problem::Magic(if start.is_empty() { "nothing".into() } else { start.escape_ascii().to_string() }));
     };
-    let cut =
-        || Problem::Header { wanted: "a header as long as it says", found: format!("{} bytes in all", bytes.len()) };
-    let (length, rest) = match *rest {
-        [1, _, a, b, ref rest @ ..] => (usize::from(u16::from_le_bytes([a, b])), rest),
-        [2 | 3, _, a, b, c, d, ref rest @ ..] => (u32::from_le_bytes([a, b, c, d]) as usize, rest),
+    let (length, begun) = match *rest {
+        [1, _, a, b, ref begun @ ..] => (usize::from(u16::from_le_bytes([a, b])), begun),
+        [2 | 3, _, a, b, c, d] => (u32::from_le_bytes([a, b, c, d]) as usize, &[][..]),
         [1..=3, ..] | [] => return Err(cut()),
         [version, ..] => return Err(Problem::Version(version)),
     };
-    let (header, data) = rest.split_at_checked(length).ok_or_else(cut)?;
-    let text = std::str::from_utf8(header)
-        .map_err(|_| Problem::Header { wanted: "text", found: excerpt(&header.escape_ascii().to_string()) })?;
+    if length > LONGEST_HEADER {
+        return Err(Problem::Header { wanted: "a header of at most 65,536 bytes", found: format!("one of {length}") });
+    }
+    let begun = &begun[..begun.len().min(length)];
+    let rest = take(file, length - begun.len())?;
+    let header = [begun, &rest].concat();
+    let before = start.len() - begun.len() + header.len();
+    let data = size.checked_sub(before as u64).filter(|_| header.len() == length).ok_or_else(cut)?;
+    let text = String::from_utf8(header).map_err(|error| Problem::Header {
+        wanted: "text",
+        found: excerpt(&error.as_bytes()[..error.as_bytes().len().min(60)].escape_ascii().to_string()),
+    })?;
     Ok((text, data))
+}
+
+/// The next `size` bytes of a file, or fewer at its end.
+fn take(file: &mut impl Read, size: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![];
+    file.take(size as u64).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// What follows a key of the header.
@@ -183,8 +213,13 @@ fn damaged(wanted: &'static str, found: &str) -> Problem {
 }
 
 fn excerpt(text: &str) -> String {
-    let short: String = text.trim().chars().take(60).collect();
-    if short.is_empty() { "nothing".into() } else { format!("`{}`", short.escape_debug()) }
+    let short = shortened(text.trim());
+    if short.is_empty() { "nothing".into() } else { format!("`{short}`") }
+}
+
+/// The start of a text from a file, without control characters.
+fn shortened(text: &str) -> String {
+    text.chars().take(60).flat_map(char::escape_debug).collect()
 }
 
 fn quoted(text: &str) -> Option<&str> {
@@ -203,7 +238,7 @@ fn tuple(text: &str) -> Option<Vec<usize>> {
     inside.split(',').map(|length| length.trim().parse().ok()).collect()
 }
 
-fn elements(dtype: &'static str, data: &[u8]) -> Elements {
+fn elements(dtype: &'static str, data: Vec<u8>) -> Elements {
     macro_rules! each {
         ($t:ty, $to:ty) => {{
             let (words, _) = data.as_chunks::<{ size_of::<$t>() }>();
@@ -213,7 +248,7 @@ fn elements(dtype: &'static str, data: &[u8]) -> Elements {
     match dtype {
         "float32" => Elements::Float32(each!(f32, f32)),
         "float64" => Elements::Float64(each!(f64, f64)),
-        "uint8" => Elements::Bytes(data.to_vec()),
+        "uint8" => Elements::Bytes(data),
         "int8" => Elements::Integers(dtype, each!(i8, i128)),
         "uint16" => Elements::Integers(dtype, each!(u16, i128)),
         "int16" => Elements::Integers(dtype, each!(i16, i128)),

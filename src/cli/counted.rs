@@ -2,6 +2,7 @@
 //! before it has taken a while.
 
 use hindsight::data::mini_imagenet::Notice;
+use hindsight::files::shown;
 use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::{IsTerminal, stderr};
 use std::sync::Mutex;
@@ -67,7 +68,7 @@ impl Counted {
         match notice {
             Notice::Decoded { done, of } => self.at(done as u64, Some(of as u64)),
             Notice::NotKept { file, source } => self.bar.suspend(|| {
-                let file = file.display();
+                let file = shown(file);
                 eprintln!("warning: {file}: cannot be written ({source}); the images will be decoded again next time");
             }),
         }

@@ -3,10 +3,12 @@
 use super::counted::Counted;
 use super::{CliError, names, print};
 use clap::{Args, Subcommand};
-use hindsight::data::fetch::Fetched;
+use hindsight::data::fetch::{Fetched, TIMEOUT};
 use hindsight::data::locate::{DATA_SETS, DATA_VARIABLE, DataSet, folders};
 use hindsight::data::{DataError, digits, mnist};
+use hindsight::files::shown;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 #[derive(Args)]
 #[command(disable_help_subcommand = true)]
@@ -28,6 +30,10 @@ enum Action {
         /// Which
         #[arg(value_parser = names::data_set())]
         name: &'static DataSet,
+
+        /// Seconds without an answer, or with less than 1 KiB per second, after which a server is given up
+        #[arg(long, value_name = "SECONDS", default_value_t = TIMEOUT.as_secs(), value_parser = clap::value_parser!(u64).range(1..=86_400))]
+        timeout: u64,
     },
 }
 
@@ -36,7 +42,7 @@ pub fn run(args: &DataArgs) -> Result<(), CliError> {
     match args.action {
         None => list(&folders),
         Some(Action::Verify) => verify(&folders),
-        Some(Action::Fetch { name }) => fetch(name, &folders),
+        Some(Action::Fetch { name, timeout }) => fetch(name, &folders, Duration::from_secs(timeout)),
     }
 }
 
@@ -45,7 +51,7 @@ fn list(folders: &[PathBuf]) -> Result<(), CliError> {
     let mut remedies = String::new();
     for set in DATA_SETS {
         match set.find(folders) {
-            Ok(path) => text += &row(set.title, &path.display().to_string()),
+            Ok(path) => text += &row(set.title, &shown(&path).to_string()),
             Err(missing) => {
                 text += &row(set.title, "not found");
                 remedies += &format!("\n{}: {}.\n", set.title, missing.remedy);
@@ -55,7 +61,7 @@ fn list(folders: &[PathBuf]) -> Result<(), CliError> {
     text += &format!(
         "\nLooked for, in this order, in the folders of --data and {DATA_VARIABLE} and the platform's data folder:\n"
     );
-    folders.iter().for_each(|folder| text += &format!("  {}\n", folder.display()));
+    folders.iter().for_each(|folder| text += &format!("  {}\n", shown(folder)));
     text += "\nas one of:\n";
     DATA_SETS.iter().for_each(|set| text += &format!("  {}\n", set.names.join(", ")));
     print(&(text + &remedies))
@@ -81,7 +87,7 @@ fn verify(folders: &[PathBuf]) -> Result<(), CliError> {
             continue;
         };
         match verdict(set, &path) {
-            Ok(verdict) => text += &row(set.title, &format!("{verdict}: {}", path.display())),
+            Ok(verdict) => text += &row(set.title, &format!("{verdict}: {}", shown(&path))),
             Err(error) => {
                 wrong += 1;
                 text += &row(set.title, &error.to_string());
@@ -99,14 +105,14 @@ fn verdict(set: &DataSet, path: &Path) -> Result<&'static str, DataError> {
     verdict
 }
 
-fn fetch(set: &'static DataSet, folders: &[PathBuf]) -> Result<(), CliError> {
+fn fetch(set: &'static DataSet, folders: &[PathBuf], timeout: Duration) -> Result<(), CliError> {
     let Some(download) = set.download else { return Err(CliError::NotForFetching(set.title, set.remedy)) };
     let folder = folders.first().ok_or(CliError::NoDataFolder)?;
     let counted = Counted::bytes();
-    let fetched = download.fetch(&download.source(), folder, &|have, of| counted.at(have, of.0));
+    let fetched = download.fetch(&download.source(), folder, timeout, &|have, of| counted.at(have, of.0));
     counted.end();
     print(&match fetched? {
-        Fetched::New(path) => format!("Fetched, and as published: {}\n", path.display()),
-        Fetched::Present(path) => format!("There already, and as published: {}\n", path.display()),
+        Fetched::New(path) => format!("Fetched, and as published: {}\n", shown(&path)),
+        Fetched::Present(path) => format!("There already, and as published: {}\n", shown(&path)),
     })
 }

@@ -6,6 +6,7 @@
 
 use super::md5sum::hex;
 use super::{Checksum, ImageSet};
+use crate::files;
 use md5::{Digest, Md5};
 use rayon::prelude::*;
 use std::borrow::Cow;
@@ -21,41 +22,41 @@ const SIZES: usize = 6;
 /// Bytes that are summed up together.
 const PIECE: usize = 1 << 20;
 
-/// The set in the file at `path`, if there is one and it was made from what has `key`. `name` is what its checksum is
-/// listed as.
-pub fn read(path: &Path, key: &str, name: &str) -> Option<ImageSet> {
-    let file = File::open(path).ok()?;
-    let length = file.metadata().ok()?.len();
+/// The set in the file at `path`, if there is one, it was made from what has `key`, and it has `sizes`: height, width,
+/// channels, classes, training images and test images. `name` is what its checksum is listed as.
+pub fn read(path: &Path, key: &str, name: &str, sizes: [usize; SIZES]) -> Option<ImageSet> {
+    let (file, length) = files::open(path).ok()?;
     let mut file = BufReader::with_capacity(1 << 16, file);
     let [found_magic, found_key, sum] = [MAGIC.len(), SUM, SUM].map(|size| take(&mut file, size));
     let sum = String::from_utf8(sum?).ok()?;
     if found_magic? != MAGIC || found_key? != key.as_bytes() {
         return None;
     }
-    let set = body(file, length - (MAGIC.len() + 2 * SUM) as u64)?;
+    let set = body(file, length.checked_sub((MAGIC.len() + 2 * SUM) as u64)?, sizes)?;
     let whole = self::sum(&set) == sum && is_consistent(&set);
     whole.then(|| ImageSet { checksums: vec![Checksum { file: name.into(), md5: sum }], ..set })
 }
 
-/// All that follows the sum, if it has `length` bytes.
-fn body(mut file: impl Read, length: u64) -> Option<ImageSet> {
+/// All that follows the sum, if it has `length` bytes and these sizes.
+fn body(mut file: impl Read, length: u64, expected: [usize; SIZES]) -> Option<ImageSet> {
     let sizes = take(&mut file, 8 * SIZES)?;
     let (sizes, _) = sizes.as_chunks();
-    let sizes: Vec<u64> = sizes.iter().map(|&size| u64::from_le_bytes(size)).collect();
-    let &[height, width, channels, classes, train, test] = sizes.as_slice() else { return None };
     // What is there is compared before memory is asked for.
-    let pixels = height.checked_mul(width)?.checked_mul(channels)?;
-    let bytes = train.checked_add(test)?.checked_mul(pixels.checked_add(1)?)?.checked_add(8 * SIZES as u64)?;
-    if bytes != length {
+    if !sizes.iter().map(|&size| u64::from_le_bytes(size)).eq(expected.map(|size| size as u64)) {
+        return None;
+    }
+    let [height, width, channels, classes, train, test] = expected;
+    let pixels = height * width * channels;
+    if length != (8 * SIZES + (train + test) * (pixels + 1)) as u64 {
         return None;
     }
     Some(ImageSet {
-        shape: [height as usize, width as usize, channels as usize],
-        classes: classes as usize,
-        train_labels: take(&mut file, train as usize)?,
-        test_labels: take(&mut file, test as usize)?,
-        train_images: take(&mut file, (train * pixels) as usize)?,
-        test_images: take(&mut file, (test * pixels) as usize)?,
+        shape: [height, width, channels],
+        classes,
+        train_labels: take(&mut file, train)?,
+        test_labels: take(&mut file, test)?,
+        train_images: take(&mut file, train * pixels)?,
+        test_images: take(&mut file, test * pixels)?,
         checksums: Vec::new(),
     })
 }

@@ -7,9 +7,9 @@ use super::fetch::Download;
 use super::locate::{self, DataSet};
 use super::md5sum::{self, Summed};
 use super::{Checksum, DataError, ImageSet, unreadable};
+use crate::files;
 use flate2::bufread::GzDecoder;
 use std::ffi::OsStr;
-use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::Path;
 use tar::Archive;
@@ -31,13 +31,18 @@ const PLANE: usize = SIDE * SIDE;
 pub const RECORD: usize = 2 + 3 * PLANE;
 /// The parts of the binary version.
 const PARTS: [&str; 2] = ["train.bin", "test.bin"];
-const REMEDY: &str = "delete it and run `hindsight data fetch cifar-100`";
+const REMEDY: &str = "move it away and run `hindsight data fetch cifar-100`";
+/// What a Python version is called, packed and unpacked.
+const PYTHON: &str = "cifar-100-python";
+/// What the archive may have beside its two parts once unpacked: headers, padding, lists of names.
+const BESIDE_PARTS: u64 = 1 << 20;
 
 /// Where it is looked for.
 pub const DATA_SET: DataSet = DataSet {
     name: "cifar-100",
     title: "CIFAR-100",
-    names: &["cifar-100-binary.tar.gz", "cifar-100-binary", "cifar-100-python.tar.gz", "cifar-100-python"],
+    names: &["cifar-100-binary.tar.gz", "cifar-100-binary"],
+    unread_names: &["cifar-100-python.tar.gz", PYTHON],
     is_it: |path| path.join(PARTS[0]).is_file() || path.is_file() && path.file_name() == Some(DOWNLOAD.file.as_ref()),
     remedy: "run `hindsight data fetch cifar-100`, or put cifar-100-binary.tar.gz, or train.bin and test.bin of it in \
              a folder cifar-100-binary, into a folder that --data or HINDSIGHT_DATA names",
@@ -50,6 +55,7 @@ pub const DOWNLOAD: Download = Download {
     url: "https://www.cs.toronto.edu/~kriz/cifar-100-binary.tar.gz",
     mirror_variable: "HINDSIGHT_CIFAR100_URL",
     file: "cifar-100-binary.tar.gz",
+    size: 168_513_733,
     md5: "03b5dce01913d631647c71ecec9e9cb8",
 };
 
@@ -79,7 +85,12 @@ pub fn read(path: &Path) -> Result<ImageSet, DataError> {
 /// As [`read`].
 pub fn read_sized(path: &Path, images: [usize; 2]) -> Result<ImageSet, DataError> {
     if is_python_version(path) {
-        return Err(unexpected(path, "the binary version", "the Python version, which is not read"));
+        return Err(DataError::Unexpected {
+            file: path.into(),
+            expected: "the binary version".into(),
+            found: "the Python version, which is not read".into(),
+            remedy: "leave it for the programs that read it, and run `hindsight data fetch cifar-100` for the binary one",
+        });
     }
     let (checksums, [train, test]) = if path.is_dir() { unpacked(path, images)? } else { packed(path, images)? };
     Ok(ImageSet {
@@ -112,7 +123,7 @@ pub fn verify(path: &Path) -> Result<&'static str, DataError> {
 
 fn is_python_version(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    name.starts_with("cifar-100-python") || path.join("train").is_file()
+    name.starts_with(PYTHON) || path.join("train").is_file()
 }
 
 /// Training or test images, and their labels.
@@ -129,8 +140,7 @@ fn unpacked(folder: &Path, images: [usize; 2]) -> Result<(Vec<Checksum>, [Part; 
     let folder = if inner.is_dir() { &inner } else { folder };
     let part = |i: usize| -> Result<_, DataError> {
         let path = folder.join(PARTS[i]);
-        let file = File::open(&path).map_err(unreadable(&path))?;
-        let size = file.metadata().map_err(unreadable(&path))?.len();
+        let (file, size) = files::open(&path).map_err(unreadable(&path))?;
         let mut file = Summed::new(BufReader::new(file));
         let part = part(&path, size, &mut file, images[i])?;
         let md5 = file.finish().map_err(unreadable(&path))?;
@@ -141,20 +151,28 @@ fn unpacked(folder: &Path, images: [usize; 2]) -> Result<(Vec<Checksum>, [Part; 
 }
 
 fn packed(path: &Path, images: [usize; 2]) -> Result<(Vec<Checksum>, [Part; 2]), DataError> {
-    let file = File::open(path).map_err(unreadable(path))?;
+    let (file, _) = files::open(path).map_err(unreadable(path))?;
     let mut file = BufReader::new(Summed::new(file));
     let damaged = |source: io::Error| unexpected(path, "a whole gzipped tar archive", &format!("damage ({source})"));
-    let mut archive = Archive::new(GzDecoder::new(&mut file));
+    let most = (images[0] + images[1]) as u64 * RECORD as u64 + BESIDE_PARTS;
+    let mut archive = Archive::new(GzDecoder::new(&mut file).take(most));
     let mut parts = [None, None];
-    for entry in archive.entries().map_err(damaged)? {
+    // Raw entries: those of long names and other extensions are none of the parts, and are passed over, not kept in memory.
+    for entry in archive.entries().map_err(damaged)?.raw(true) {
         let entry = entry.map_err(damaged)?;
         let name = entry.path().map_err(damaged)?.into_owned();
-        if let Some(i) = PARTS.iter().position(|part| name.file_name() == Some(OsStr::new(part))) {
-            parts[i] = Some(part(&path.join(name), entry.size(), entry, images[i])?);
+        let Some(i) = PARTS.iter().position(|part| name.file_name() == Some(OsStr::new(part))) else { continue };
+        if !entry.header().entry_type().is_file() || parts[i].is_some() {
+            return Err(unexpected(&path.join(PARTS[i]), "one regular file of that name", "another, or a link"));
         }
+        parts[i] = Some(part(&path.join(PARTS[i]), entry.size(), entry, images[i])?);
     }
     // Only at its very end does a gzip layer say whether all before was right.
-    io::copy(&mut archive.into_inner(), &mut io::sink()).map_err(damaged)?;
+    let mut rest = archive.into_inner();
+    io::copy(&mut rest, &mut io::sink()).map_err(damaged)?;
+    if rest.limit() == 0 {
+        return Err(unexpected(path, &format!("less than {most} bytes once unpacked"), "more"));
+    }
     let [Some(train), Some(test)] = parts else {
         return Err(unexpected(path, "train.bin and test.bin in the archive", "not both of them"));
     };

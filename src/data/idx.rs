@@ -4,12 +4,11 @@
 //! big-endian u32, then the data, last dimension fastest. Source: the MNIST page of LeCun, Cortes
 //! and Burges, <http://yann.lecun.com/exdb/mnist/>.
 
-use std::borrow::Cow;
 use std::io::Read;
 
 use flate2::bufread::GzDecoder;
 
-/// The largest file that is unpacked, in bytes: a damaged header must not ask for all memory.
+/// The most data that is read, in bytes: a damaged header must not ask for all memory.
 const LARGEST: usize = 1 << 30;
 
 /// An array of unsigned bytes.
@@ -45,9 +44,6 @@ pub enum Damage {
     /// Something follows the gzip layer.
     #[error("expected the gzip layer to end the file, found {0} bytes after it")]
     AfterGzip(usize),
-    /// More data than is ever unpacked.
-    #[error("expected at most {LARGEST} bytes once unpacked, found more")]
-    TooLarge,
     /// The file ends before its header does.
     #[error("expected a header of {expected} bytes, found a file of {found}")]
     ShortHeader {
@@ -69,15 +65,19 @@ pub enum Damage {
     #[error("expected dimensions with a product of at most {LARGEST}, found {0:?}")]
     Absurd(Vec<usize>),
     /// The data and the dimensions disagree.
-    #[error("expected {expected} bytes of data for dimensions {dims:?}, found {found}")]
+    #[error("expected {expected} bytes of data for dimensions {dims:?}, found {found}{}", or_more(*expected, *found))]
     Length {
         /// The dimensions of the header.
         dims: Vec<usize>,
         /// Their product.
         expected: usize,
-        /// The bytes after the header.
+        /// The bytes after the header, of a gzipped file up to one too many.
         found: usize,
     },
+}
+
+fn or_more(expected: usize, found: usize) -> &'static str {
+    if found == expected + 1 { " or more" } else { "" }
 }
 
 /// Reads the bytes of an IDX file, unpacking them first where they are gzipped.
@@ -85,48 +85,114 @@ pub enum Damage {
 /// # Errors
 /// Names the file as `name` and its damage, with what was expected and what was found.
 pub fn parse(name: &str, bytes: &[u8]) -> Result<Idx, IdxError> {
-    unpack(bytes).and_then(|plain| parse_plain(&plain)).map_err(|damage| IdxError { file: name.to_owned(), damage })
+    open(name, bytes)?.read()
 }
 
-fn unpack(bytes: &[u8]) -> Result<Cow<'_, [u8]>, Damage> {
-    if !bytes.starts_with(&[0x1f, 0x8b]) {
-        return Ok(bytes.into());
-    }
-    let mut plain = Vec::new();
-    let mut decoder = GzDecoder::new(bytes).take(LARGEST as u64 + 1);
-    decoder.read_to_end(&mut plain).map_err(|source| Damage::Gzip { packed: bytes.len(), source })?;
-    if plain.len() > LARGEST {
-        return Err(Damage::TooLarge);
-    }
-    match decoder.into_inner().into_inner() {
-        [] => Ok(plain.into()),
-        rest => Err(Damage::AfterGzip(rest.len())),
-    }
-}
-
-fn parse_plain(file: &[u8]) -> Result<Idx, Damage> {
-    let short = |expected| Damage::ShortHeader { expected, found: file.len() };
-    let (&[zero, also_zero, code, rank], rest) = file.split_first_chunk().ok_or(short(4))?;
-    if (zero, also_zero) != (0, 0) {
-        return Err(Damage::Magic(zero, also_zero));
-    }
-    if code != 8 {
-        return Err(Damage::TypeCode(code));
-    }
-    if rank == 0 {
-        return Err(Damage::NoDimensions);
-    }
-    let dims_size = 4 * usize::from(rank);
-    let (dims, data) = rest.split_at_checked(dims_size).ok_or(short(4 + dims_size))?;
-    let (dims, _) = dims.as_chunks();
-    let dims: Vec<usize> = dims.iter().map(|&dim| u32::from_be_bytes(dim) as usize).collect();
-    let Some(expected) = product(&dims).filter(|&size| size <= LARGEST) else {
-        return Err(Damage::Absurd(dims));
+/// Reads an IDX file's header, and leaves its data where it is.
+///
+/// # Errors
+/// As [`parse`], of the header.
+pub fn open<'a>(name: &'a str, bytes: &'a [u8]) -> Result<Unread<'a>, IdxError> {
+    let mut source = match bytes.starts_with(&[0x1f, 0x8b]) {
+        true => Source::Packed(GzDecoder::new(bytes), bytes.len()),
+        false => Source::Plain(bytes),
     };
-    if data.len() != expected {
-        return Err(Damage::Length { dims, expected, found: data.len() });
+    let dims = source.header().map_err(|damage| IdxError { file: name.to_owned(), damage })?;
+    Ok(Unread { dims, name, source })
+}
+
+/// An IDX file of which the header has been read, and the data has not.
+pub struct Unread<'a> {
+    /// The array's dimensions, slowest first.
+    pub dims: Vec<usize>,
+    name: &'a str,
+    source: Source<'a>,
+}
+
+impl Unread<'_> {
+    /// Reads the data: no more than the dimensions ask for, whatever the file unpacks to.
+    ///
+    /// # Errors
+    /// As [`parse`].
+    pub fn read(self) -> Result<Idx, IdxError> {
+        let Self { dims, name, mut source } = self;
+        let bytes = source.data(&dims).map_err(|damage| IdxError { file: name.to_owned(), damage })?;
+        Ok(Idx { dims, bytes })
     }
-    Ok(Idx { dims, bytes: data.to_vec() })
+}
+
+/// The bytes of a file, unpacked as they are read.
+enum Source<'a> {
+    Plain(&'a [u8]),
+    /// With the size of the packed file, in bytes.
+    Packed(GzDecoder<&'a [u8]>, usize),
+}
+
+impl Source<'_> {
+    /// The next `size` bytes, or fewer at the end.
+    fn take(&mut self, size: usize) -> Result<Vec<u8>, Damage> {
+        let mut bytes = Vec::new();
+        match self {
+            Source::Plain(rest) => {
+                let next;
+                (next, *rest) = rest.split_at(size.min(rest.len()));
+                bytes.extend(next);
+            }
+            Source::Packed(decoder, packed) => {
+                let packed = *packed;
+                let read = decoder.take(size as u64).read_to_end(&mut bytes);
+                read.map_err(|source| Damage::Gzip { packed, source })?;
+            }
+        }
+        Ok(bytes)
+    }
+
+    /// The dimensions.
+    fn header(&mut self) -> Result<Vec<usize>, Damage> {
+        let start = self.take(4)?;
+        let &[zero, also_zero, code, rank] = start.as_slice() else {
+            return Err(Damage::ShortHeader { expected: 4, found: start.len() });
+        };
+        if (zero, also_zero) != (0, 0) {
+            return Err(Damage::Magic(zero, also_zero));
+        }
+        if code != 8 {
+            return Err(Damage::TypeCode(code));
+        }
+        if rank == 0 {
+            return Err(Damage::NoDimensions);
+        }
+        let size = 4 * usize::from(rank);
+        let dims = self.take(size)?;
+        if dims.len() < size {
+            return Err(Damage::ShortHeader { expected: 4 + size, found: 4 + dims.len() });
+        }
+        let (dims, _) = dims.as_chunks();
+        Ok(dims.iter().map(|&dim| u32::from_be_bytes(dim) as usize).collect())
+    }
+
+    /// All that follows the header, which has to be as much as `dims` say.
+    fn data(&mut self, dims: &[usize]) -> Result<Vec<u8>, Damage> {
+        let Some(expected) = product(dims).filter(|&size| size <= LARGEST) else {
+            return Err(Damage::Absurd(dims.to_vec()));
+        };
+        let bytes = self.take(expected)?;
+        // Only at its very end does a gzip layer say whether all before was right.
+        let more = self.take(1)?.len();
+        let more = match self {
+            Source::Plain(rest) => more + rest.len(),
+            Source::Packed(..) => more,
+        };
+        if bytes.len() < expected || more > 0 {
+            return Err(Damage::Length { dims: dims.to_vec(), expected, found: bytes.len() + more });
+        }
+        match self {
+            Source::Packed(decoder, _) if !decoder.get_ref().is_empty() => {
+                Err(Damage::AfterGzip(decoder.get_ref().len()))
+            }
+            _ => Ok(bytes),
+        }
+    }
 }
 
 fn product(dims: &[usize]) -> Option<usize> {

@@ -2,6 +2,7 @@
 
 use super::fetch::Download;
 use super::{DataError, cifar100, mini_imagenet};
+use crate::files::shown;
 use etcetera::base_strategy::{BaseStrategy, choose_native_strategy};
 use std::env;
 use std::ffi::OsString;
@@ -20,6 +21,8 @@ pub struct DataSet {
     pub title: &'static str,
     /// Its usual names inside a folder of data sets, the best first.
     pub names: &'static [&'static str],
+    /// Usual names of versions that are not read. They count only where no other version lies, so that reading says why.
+    pub unread_names: &'static [&'static str],
     /// Whether a folder of data sets is this data set itself, or its archive.
     pub is_it: fn(&Path) -> bool,
     /// How to come by it.
@@ -46,7 +49,7 @@ pub struct NotFound {
 }
 
 fn lines(paths: &[PathBuf]) -> String {
-    paths.iter().map(|path| format!("\n  {}", path.display())).collect()
+    paths.iter().map(|path| format!("\n  {}", shown(path))).collect()
 }
 
 /// The folders of data sets, in the order in which they are looked through: the one that was given, that of
@@ -73,7 +76,9 @@ impl DataSet {
     /// # Errors
     /// Lists every place that was looked at.
     pub fn find(&self, folders: &[PathBuf]) -> Result<PathBuf, NotFound> {
-        if let Some(found) = folders.iter().find_map(|folder| self.find_in(folder)) {
+        let unread = |folder: &PathBuf| existing(folder, self.unread_names);
+        let found = folders.iter().find_map(|folder| self.find_in(folder)).or_else(|| folders.iter().find_map(unread));
+        if let Some(found) = found {
             return Ok(found);
         }
         let looked = folders.iter().flat_map(|folder| self.names.iter().map(|name| folder.join(name))).collect();
@@ -81,7 +86,11 @@ impl DataSet {
     }
 
     fn find_in(&self, folder: &Path) -> Option<PathBuf> {
-        let named = self.names.iter().map(|name| folder.join(name)).find(|path| path.exists());
-        named.or_else(|| (self.is_it)(folder).then(|| folder.to_owned()))
+        existing(folder, self.names).or_else(|| (self.is_it)(folder).then(|| folder.to_owned()))
     }
+}
+
+/// The first of `names` that `folder` has.
+fn existing(folder: &Path, names: &[&str]) -> Option<PathBuf> {
+    names.iter().map(|name| folder.join(name)).find(|path| path.exists())
 }

@@ -1,7 +1,7 @@
 //! MD5 sums, which is what data sets publish for their files.
 
+use crate::files;
 use md5::{Digest, Md5};
-use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::Path;
 
@@ -38,9 +38,9 @@ impl<R: Read> Read for Summed<R> {
 /// The sum of a file.
 ///
 /// # Errors
-/// If it cannot be read.
+/// If it cannot be read, or is not a regular file.
 pub fn of_file(path: &Path) -> io::Result<String> {
-    Summed::new(BufReader::with_capacity(1 << 16, File::open(path)?)).finish()
+    Summed::new(BufReader::with_capacity(1 << 16, files::open(path)?.0)).finish()
 }
 
 /// Bytes in lower-case hexadecimal.

@@ -1,6 +1,5 @@
 //! The MNIST data set: built into the program, or read from a folder.
 
-use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 
@@ -9,6 +8,7 @@ use md5::{Digest, Md5};
 use super::image_set::{Checksum, ImageSet};
 use super::md5sum::hex;
 use super::{DataError, idx};
+use crate::files;
 
 /// Pixels of an image: 28 x 28, row by row.
 pub const PIXELS: usize = 28 * 28;
@@ -18,6 +18,9 @@ pub const TRAIN_IMAGES: usize = 60_000;
 pub const TEST_IMAGES: usize = 10_000;
 /// Digits.
 pub const CLASSES: usize = 10;
+
+/// The most bytes of a file. The training images have 47 MB, packed or not.
+const LARGEST_FILE: u64 = 1 << 26;
 
 /// The published names, in the order in which a set's checksums list them.
 const NAMES: [&str; 4] =
@@ -94,11 +97,12 @@ impl File<'_> {
     }
 
     fn array(self, expected: &[usize]) -> Result<Vec<u8>, DataError> {
-        let idx = idx::parse(&self.name, &self.bytes)?;
-        if idx.dims == expected {
-            return Ok(idx.bytes);
+        // Dimensions are compared before memory is asked for: a packed file of a kilobyte can have a gigabyte of data.
+        let idx = idx::open(&self.name, &self.bytes)?;
+        if idx.dims != expected {
+            return Err(DataError::Dimensions { expected: expected.to_vec(), found: idx.dims, file: self.name });
         }
-        Err(DataError::Dimensions { file: self.name, expected: expected.to_vec(), found: idx.dims })
+        Ok(idx.read()?.bytes)
     }
 }
 
@@ -108,7 +112,7 @@ fn find(folder: &Path, name: &'static str) -> Result<File<'static>, DataError> {
     let spellings = [name, &dotted].map(|name| [name.to_owned(), format!("{name}.gz")]);
     for name in spellings.into_iter().flatten() {
         let path = folder.join(&name);
-        match fs::read(&path) {
+        match files::read(&path, LARGEST_FILE) {
             Ok(bytes) => {
                 return Ok(File { name, bytes: bytes.into() });
             }

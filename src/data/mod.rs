@@ -20,6 +20,7 @@ pub mod rotated_mnist;
 pub mod split;
 pub mod stream;
 
+use crate::files::shown;
 use std::path::{Path, PathBuf};
 
 pub use idx::IdxError;
@@ -31,8 +32,9 @@ pub use locate::NotFound;
 pub enum DataError {
     /// A file under none of its usual names.
     #[error(
-        "{folder}: no {file} (also looked for it with .gz, and spelled with a dot before idx); \
-         put the four MNIST files there, or leave the folder out to use the built-in copy"
+        "{}: no {file} (also looked for it with .gz, and spelled with a dot before idx); \
+         put the four MNIST files there, or leave the folder out to use the built-in copy",
+        shown(folder)
     )]
     Missing {
         /// Where it was looked for.
@@ -41,7 +43,7 @@ pub enum DataError {
         file: &'static str,
     },
     /// A file that is there and cannot be read.
-    #[error("{path}: cannot be read ({source}); check its permissions, and that it is a file")]
+    #[error("{}: cannot be read ({source}); check its permissions, and that it is the file", shown(path))]
     Unreadable {
         /// The file.
         path: PathBuf,
@@ -81,7 +83,7 @@ pub enum DataError {
     #[error(transparent)]
     NotFound(#[from] NotFound),
     /// A file or folder that is not what its data set has.
-    #[error("{}: expected {expected}, found {found}; {remedy}", file.display())]
+    #[error("{}: expected {expected}, found {found}; {remedy}", shown(file))]
     Unexpected {
         /// The file or folder.
         file: PathBuf,

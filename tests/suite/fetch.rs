@@ -2,16 +2,17 @@
 
 use crate::cli::{stderr, stdout};
 use crate::image_data::{complains, small_archive, tree, write};
-use hindsight::data::fetch::{Download, FetchError, Fetched};
+use hindsight::data::fetch::{Download, FetchError, Fetched, TIMEOUT};
 use hindsight::data::locate::DATA_SETS;
 use hindsight::data::md5sum;
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::Mutex;
 use std::thread;
+use std::time::Duration;
 
 #[test]
 fn a_data_set_is_found_in_the_first_folder_that_has_it() {
@@ -22,8 +23,6 @@ fn a_data_set_is_found_in_the_first_folder_that_has_it() {
     complains(mini.find(&folders), &["no miniImageNet", "terms", "600 or more a class", "a/miniimagenet", "train.csv"]);
     let second = write(folders[1].join("cifar-100-binary.tar.gz"), "");
     assert_eq!(cifar.find(&folders).unwrap(), second);
-    let python = write(folders[0].join("cifar-100-python.tar.gz"), "");
-    assert_eq!(cifar.find(&folders).unwrap(), python);
     let first = write(folders[0].join("cifar-100-binary/train.bin"), "");
     assert_eq!(cifar.find(&folders).unwrap(), first.parent().unwrap());
     // The folder may be the data set itself.
@@ -89,11 +88,11 @@ const POLITE: Manners = Manners { ranges: true, breaks_off: None, missing: false
 fn download() -> Download {
     let home = tempfile::tempdir().unwrap();
     let md5 = md5sum::of_file(&write(home.path().join("body"), body())).unwrap().leak();
-    Download { url: "", mirror_variable: "HINDSIGHT_MIRROR_OF_TESTS", file: "cifar.tar.gz", md5 }
+    Download { url: "", mirror_variable: "HINDSIGHT_MIRROR_OF_TESTS", file: "cifar.tar.gz", size: 300_000, md5 }
 }
 
 fn fetch(url: &str, folder: &Path) -> Result<Fetched, FetchError> {
-    download().fetch(url, folder, &|_, _| {})
+    download().fetch(url, folder, TIMEOUT, &|_, _| {})
 }
 
 #[test]
@@ -103,7 +102,8 @@ fn a_fetched_file_has_its_name_and_is_not_fetched_again() {
     let (url, server) = serve(&body(), vec![POLITE]);
     let path = folder.join("cifar.tar.gz");
     let seen = Mutex::new(vec![]);
-    let fetched = download().fetch(&url, &folder, &|have, of| seen.lock().unwrap().push((have, of.0))).unwrap();
+    let fetched =
+        download().fetch(&url, &folder, TIMEOUT, &|have, of| seen.lock().unwrap().push((have, of.0))).unwrap();
     assert_eq!(fetched, Fetched::New(path.clone()));
     assert_eq!(fs::read(&path).unwrap(), body());
     assert_eq!(server.join().unwrap(), [None]);
@@ -160,6 +160,80 @@ fn a_part_of_another_file_is_deleted_and_said_so() {
         server.join().unwrap();
         fs::remove_file(home.path().join("cifar.tar.gz")).unwrap();
     }
+}
+
+/// A server that answers one request with `start`, then `repeated` every tenth of a second until nobody listens.
+fn slow_server(start: &'static str, repeated: &'static str) -> (String, thread::JoinHandle<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/cifar.tar.gz", listener.local_addr().unwrap());
+    let serve = move || {
+        let mut stream = listener.accept().unwrap().0;
+        head(&stream);
+        let mut sent = stream.write_all(start.as_bytes());
+        while sent.is_ok() {
+            thread::sleep(Duration::from_millis(100));
+            // Without anything to send, whether somebody listens is told by reading.
+            let mut heard = [0];
+            stream.set_read_timeout(Some(Duration::from_millis(1))).unwrap();
+            sent = match stream.read(&mut heard) {
+                Ok(0) => return,
+                _ => stream.write_all(repeated.as_bytes()),
+            };
+        }
+    };
+    (url, thread::spawn(serve))
+}
+
+const HEAD: &str = "HTTP/1.1 200 OK\r\nContent-Length: 300000\r\n\r\nstart";
+
+#[test]
+fn a_server_that_stalls_is_given_up_and_what_came_is_kept() {
+    let home = tempfile::tempdir().unwrap();
+    let part = home.path().join("cifar.tar.gz.part");
+    let second = Duration::from_secs(1);
+    let fetch = |url: &str| download().fetch(url, home.path(), second, &|_, _| {});
+    // No answer; an answer that is never whole; nothing after five bytes; a byte now and then.
+    for (start, repeated) in [("", ""), ("HTTP/1.1 200 OK\r\nX: ", "x")] {
+        let (url, server) = slow_server(start, repeated);
+        complains(fetch(&url), &[&url, "timeout", "--timeout"]);
+        server.join().unwrap();
+        assert!(!part.exists());
+    }
+    for repeated in ["", "x"] {
+        let (url, server) = slow_server(HEAD, repeated);
+        complains(fetch(&url), &["expected 300000 bytes, found", "fetch again to go on", "longer --timeout"]);
+        server.join().unwrap();
+        assert!(fs::read(&part).unwrap().starts_with(b"start"));
+        fs::remove_file(&part).unwrap();
+    }
+}
+
+#[test]
+fn the_command_gives_a_server_up_after_the_seconds_that_it_is_told() {
+    let home = tempfile::tempdir().unwrap();
+    let (url, server) = slow_server(HEAD, "");
+    let output = data(home.path(), &url, &["fetch", "cifar-100", "--timeout", "1"]);
+    server.join().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("found 5 when the transfer broke off"), "{}", stderr(&output));
+    let output = data(home.path(), &url, &["fetch", "cifar-100", "--timeout", "0"]);
+    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+}
+
+#[test]
+fn a_transfer_that_has_no_end_is_stopped_at_the_published_size() {
+    let home = tempfile::tempdir().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/cifar.tar.gz", listener.local_addr().unwrap());
+    let server = thread::spawn(move || {
+        let mut stream = listener.accept().unwrap().0;
+        head(&stream);
+        stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
+        while stream.write_all(&[7; 1 << 16]).is_ok() {}
+    });
+    complains(fetch(&url, home.path()), &["expected a file of 300000 bytes, found a longer one", "mirror"]);
+    server.join().unwrap();
+    assert_eq!(fs::read_dir(home.path()).unwrap().count(), 0);
 }
 
 #[test]

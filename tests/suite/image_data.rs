@@ -18,12 +18,12 @@ fn record(coarse: u8, fine: u8) -> Vec<u8> {
     [coarse, fine].into_iter().chain(planes).collect()
 }
 
-fn records(labels: impl IntoIterator<Item = u8>) -> Vec<u8> {
+pub fn records(labels: impl IntoIterator<Item = u8>) -> Vec<u8> {
     labels.into_iter().flat_map(|label| record(label / 5, label)).collect()
 }
 
 /// The published archive's layout, with the given parts.
-fn archive(parts: &[(&str, &[u8])]) -> Vec<u8> {
+pub fn archive(parts: &[(&str, &[u8])]) -> Vec<u8> {
     let mut tar = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
     for (name, bytes) in parts {
         let mut header = tar::Header::new_ustar();
@@ -39,7 +39,7 @@ pub fn small_archive() -> Vec<u8> {
     archive(&[("fine_label_names.txt", b"apple"), ("test.bin", &records([7, 99])), ("train.bin", &records([3, 1, 2]))])
 }
 
-fn read_small(path: &Path) -> Result<ImageSet, DataError> {
+pub fn read_small(path: &Path) -> Result<ImageSet, DataError> {
     cifar100::read_sized(path, [3, 2])
 }
 
@@ -201,14 +201,14 @@ fn jpeg(width: usize, height: usize, colour: [u8; 3]) -> Vec<u8> {
     encoded(width, height, &colour, ColorType::Rgb)
 }
 
-fn encoded(width: usize, height: usize, colour: &[u8], kind: ColorType) -> Vec<u8> {
+pub fn encoded(width: usize, height: usize, colour: &[u8], kind: ColorType) -> Vec<u8> {
     let mut bytes = vec![];
     Encoder::new(&mut bytes, 100).encode(&colour.repeat(width * height), width as u16, height as u16, kind).unwrap();
     bytes
 }
 
 /// Three classes of two training images and one test image.
-const SMALL: Size = Size { classes: 3, train: 2, test: 1 };
+pub const SMALL: Size = Size { classes: 3, train: 2, test: 1 };
 /// Out of order, since folders are not.
 const WNIDS: [&str; 3] = ["n02000000", "n01000000", "n03000000"];
 
@@ -235,7 +235,7 @@ pub fn tree(root: &Path) {
 
 fn silent(_: Notice<'_>) {}
 
-fn read_mini(root: &Path) -> Result<ImageSet, DataError> {
+pub fn read_mini(root: &Path) -> Result<ImageSet, DataError> {
     mini_imagenet::read(root, None, SMALL, &silent)
 }
 
@@ -271,7 +271,7 @@ fn folders_of_splits_are_taken_one_after_another() {
 }
 
 /// The layout of Ravi and Larochelle; a class is in one list only, its images in the list's order.
-fn lists(root: &Path) {
+pub fn lists(root: &Path) {
     for (split, wnid) in ["train", "val", "test"].into_iter().zip(WNIDS) {
         let names = ["c", "a", "b"].map(|name| format!("{wnid}{name}.jpg"));
         let lines: Vec<String> = names.iter().map(|name| format!("{name},{wnid}\r\n")).collect();

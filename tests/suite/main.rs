@@ -14,6 +14,7 @@ mod gpu; // what needs an adapter: same numbers, counted launches, no waiting
 mod gradients; // every rule and the whole HAL objective against finite differences
 mod hal; // HAL's objective and its ablations
 mod half; // values kept in half precision
+mod hostile_data; // data files that are cut, crafted or not files at all
 mod image_data; // CIFAR-100, miniImageNet: read, refused, kept
 mod kernels; // every shader against its twin; every shader validated
 mod kernels_command; // the catalogue, shaders in every language, kernels on a user's arrays

@@ -3,10 +3,11 @@
 use super::super::md5sum::hex;
 use super::super::{DataError, unreadable};
 use super::{SIDE, Size};
+use crate::files;
 use md5::{Digest, Md5};
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 /// The parts of the split by classes, in which images of a class are taken in this order.
@@ -14,6 +15,8 @@ const SPLITS: [&str; 3] = ["train", "val", "test"];
 const LAYOUTS: &str = "class folders (n01532829 and so on, also in train, val and test), or train.csv, val.csv and \
                        test.csv beside images";
 const REMEDY: &str = "see what `hindsight data` says about its layout";
+/// The most bytes of a list. Those of Ravi and Larochelle have 1.3 MB.
+const LARGEST_LIST: u64 = 1 << 22;
 /// To be raised when the same files decode to other pixels.
 const DECODING: u32 = 1;
 
@@ -102,7 +105,7 @@ fn list(folder: &Path, split: &str) -> PathBuf {
 fn from_lists(folder: &Path) -> Result<Files, DataError> {
     let mut files = Files::new();
     for list in SPLITS.map(|split| list(folder, split)) {
-        let text = fs::read_to_string(&list).map_err(unreadable(&list))?;
+        let text = files::read_text(&list, LARGEST_LIST).map_err(unreadable(&list))?;
         let unexpected = |line: usize, expected: &str, found: &str| DataError::Unexpected {
             file: list.clone(),
             expected: format!("{expected} in line {line}"),
@@ -112,14 +115,14 @@ fn from_lists(folder: &Path) -> Result<Files, DataError> {
         let mut lines = (1..).zip(text.lines());
         let header = lines.next().map_or("", |(_, header)| header);
         if header.trim_start_matches('\u{feff}') != "filename,label" {
-            return Err(unexpected(1, "filename,label", header));
+            return Err(unexpected(1, "filename,label", excerpt(header)));
         }
         for (number, line) in lines.filter(|(_, line)| !line.is_empty()) {
             match line.split_once(',') {
-                Some((name, wnid)) if is_wnid(wnid) && !name.is_empty() => {
+                Some((name, wnid)) if is_wnid(wnid) && is_inside(name) => {
                     files.entry(wnid.into()).or_default().push(folder.join("images").join(name));
                 }
-                _ => return Err(unexpected(number, "a file's name, a comma and a WordNet id", line)),
+                _ => return Err(unexpected(number, "a file's name, a comma and a WordNet id", excerpt(line))),
             }
         }
     }
@@ -150,9 +153,11 @@ fn class_folders(folder: &Path) -> Result<Vec<(String, PathBuf)>, DataError> {
 }
 
 fn images(class: &Path) -> Result<Vec<PathBuf>, DataError> {
+    // macOS keeps a file's attributes in a file `._name` beside it, where the disk cannot keep them.
     let is_jpeg = |path: &PathBuf| {
         let extension = path.extension().unwrap_or_default().to_ascii_lowercase();
-        extension == "jpg" || extension == "jpeg"
+        let attributes = path.file_name().unwrap_or_default().as_encoded_bytes().starts_with(b"._");
+        (extension == "jpg" || extension == "jpeg") && !attributes
     };
     Ok(entries(class)?.into_iter().filter(is_jpeg).collect())
 }
@@ -163,6 +168,18 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
     let mut paths: Vec<PathBuf> = entries.map_err(unreadable(folder))?;
     paths.sort();
     Ok(paths)
+}
+
+/// Whether a name that a list gives stays inside its folder.
+fn is_inside(name: &str) -> bool {
+    let mut parts = Path::new(name).components();
+    let inside = |part| matches!(part, Component::Normal(_));
+    parts.next().is_some_and(inside) && parts.all(inside)
+}
+
+/// The start of a line: a damaged list can be one long line.
+fn excerpt(line: &str) -> &str {
+    line.split_at(line.floor_char_boundary(80)).0
 }
 
 /// A WordNet id: n and eight digits.

@@ -5,13 +5,14 @@
 
 mod decode;
 mod listing;
+mod outline;
 
 use super::locate::{self, DataSet};
 use super::{Checksum, DataError, ImageSet, cache, unreadable};
+use crate::files;
 pub use decode::decode;
 use listing::Listing;
 use rayon::prelude::*;
-use std::fs;
 use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -30,6 +31,7 @@ pub const DATA_SET: DataSet = DataSet {
     name: "mini-imagenet",
     title: "miniImageNet",
     names: &["mini-imagenet", "miniimagenet", "mini_imagenet"],
+    unread_names: &[],
     is_it: listing::is_it,
     remedy: "ImageNet's terms let nobody pass its images on, so it cannot be fetched: into a folder that --data or \
              HINDSIGHT_DATA names, put a folder mini-imagenet with either a folder of JPEGs for each of the 100 classes \
@@ -95,7 +97,9 @@ pub fn read(folder: &Path, cache: Option<&Path>, size: Size, progress: Progress<
     // One file, whatever folder the set came from: at this size, files that nobody deletes are worse than another decoding.
     let file = cache.join("mini-imagenet.images");
     let key = listing.key()?;
-    if let Some(set) = cache::read(&file, &key, CHECKSUM_NAME) {
+    let images = |of_class: usize| size.classes * of_class;
+    let sizes = [SIDE, SIDE, 3, size.classes, images(size.train), images(size.test)];
+    if let Some(set) = cache::read(&file, &key, CHECKSUM_NAME, sizes) {
         return Ok(set);
     }
     let set = decode_all(&listing, progress)?;
@@ -110,7 +114,7 @@ fn decode_all(listing: &Listing, progress: Progress<'_>) -> Result<ImageSet, Dat
     let done = AtomicUsize::new(0);
     let of = train.len() + test.len();
     let one = |(image, (file, _)): (&mut [u8], &(&Path, u8))| -> Result<(), DataError> {
-        let bytes = fs::read(file).map_err(unreadable(file))?;
+        let bytes = files::read(file, decode::LARGEST_FILE).map_err(unreadable(file))?;
         image.copy_from_slice(&decode(file, &bytes)?);
         let done = done.fetch_add(1, Ordering::Relaxed) + 1;
         if done.is_multiple_of(STRIDE) || done == of {
