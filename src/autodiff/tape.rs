@@ -177,6 +177,7 @@ impl Tape {
     fn assign_to(&self, stored: &Stored, stride: Stride, value: Var<'_>) {
         let (want, have) = (stored.shape.iter().product::<usize>(), value.elements());
         assert_eq!(want, have, "assign: {:?} into {:?}", value.shape(), stored.shape);
+        assert!(stored.values == Kind::Float, "assign: a buffer of {:?} is written by the host alone", stored.values);
         self.assignments.borrow_mut().push((stored.clone(), stride, value.id));
     }
 

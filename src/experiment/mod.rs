@@ -184,7 +184,8 @@ pub fn run_in_groups(
     let checkpoints = observer.checkpoints().cloned();
     let mut finished = vec![];
     for runs in experiment.runs.chunks(at_a_time) {
-        let keeper = checkpoints.as_ref().map(|all| all.keeper(benchmark, method.name(), runs, data, device));
+        let keeper =
+            checkpoints.as_ref().map(|all| all.keeper(footprint.per_run, benchmark, method.name(), runs, data, device));
         let kept = keeper.as_ref().map_or(Ok(None), Keeper::read)?;
         let lab = |runs: &[RunSpec]| {
             let mut lab = Lab::new(device, benchmark, data, runs);

@@ -19,16 +19,14 @@ pub struct Session {
     still: bool,
 }
 
-/// What a buffer holds, of all runs.
+/// What a buffer of numbers holds, of all runs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Content {
     /// The buffer's name.
     pub name: String,
-    /// What it holds.
-    pub kind: Kind,
-    /// Bytes of one number or index.
+    /// Bytes of one number.
     pub width: usize,
-    /// One run's numbers or indices after the other's, bit for bit.
+    /// One run's numbers after the other's, bit for bit.
     pub bytes: Vec<u8>,
 }
 
@@ -172,12 +170,13 @@ impl Session {
         self.store.read_later(from.id)
     }
 
-    /// What all buffers hold that are not shared, in the order in which they were made. Waits for the device.
+    /// What all buffers of numbers hold that are not shared, in the order in which they were made. Waits for the device.
+    /// (Indices are written by the host alone, which writes them again: see [`keep_still`](Self::keep_still).)
     pub fn contents(&mut self) -> Vec<Content> {
         let ids: Vec<usize> = self.own().collect();
         let content = |id: usize| {
-            let (info, width) = (self.store.info(id).clone(), self.store.width(id));
-            Content { name: info.name, kind: info.kind, width, bytes: self.store.content(id) }
+            let (name, width) = (self.store.info(id).name.clone(), self.store.width(id));
+            Content { name, width, bytes: self.store.content(id) }
         };
         ids.into_iter().map(content).collect()
     }
@@ -188,8 +187,8 @@ impl Session {
         self.still = true;
     }
 
-    /// Makes all buffers hold what another session's held when these were its [`contents`](Self::contents), and replays
-    /// again.
+    /// Makes all buffers of numbers hold what another session's held when these were its [`contents`](Self::contents), and
+    /// replays again.
     ///
     /// # Errors
     /// If they are not this session's buffers; nothing is written then.
@@ -197,7 +196,7 @@ impl Session {
         let ids: Vec<usize> = self.own().collect();
         let fits = |(&id, content): (&usize, &Content)| {
             let (info, width, bytes) = (self.store.info(id), self.store.width(id), self.store.content_size(id));
-            (&info.name, info.kind, width, bytes) == (&content.name, content.kind, content.width, content.bytes.len())
+            (&info.name, width, bytes) == (&content.name, content.width, content.bytes.len())
         };
         if ids.len() != contents.len() || !ids.iter().zip(contents).all(fits) {
             return Err(OtherBuffers);
@@ -207,9 +206,10 @@ impl Session {
         Ok(())
     }
 
-    /// The numbers of the buffers that are not shared.
+    /// The buffers of numbers that are not shared.
     fn own(&self) -> impl Iterator<Item = usize> {
-        self.store.infos().iter().enumerate().filter(|(_, info)| !info.shared).map(|(id, _)| id)
+        let own = |info: &BufferInfo| !info.shared && info.kind == Kind::Float;
+        self.store.infos().iter().enumerate().filter(move |(_, info)| own(info)).map(|(id, _)| id)
     }
 
     /// Compiles a tape: drops what nothing needs, fuses, places, binds.

@@ -5,6 +5,7 @@ mod autotune; // variants of kernels: timed, kept, told, repeated
 mod bench; // kernels timed under their roofline, and compared with earlier times
 mod cli; // the commands, as a user calls them
 mod conv; // convolutions: definition, twins, shaders, rules
+mod damaged; // files that are damaged or made up: checkpoints, run folders
 mod data; // IDX files, MNIST, the stream of permuted tasks
 mod epilogues; // what an epilogue reads, and how it is written for an adapter
 mod exports; // losses, anchors and events for other programs

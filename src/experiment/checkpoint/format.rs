@@ -1,12 +1,21 @@
-//! A checkpoint as a safetensors file: `accuracy` and `losses` `[runs, tasks, ...]`, `seconds` of training and in all, for an
-//! oracle the models of its first pass, and each buffer by a number and its name, `[runs, elements]`.
+//! A checkpoint as a safetensors file: `accuracy` `[runs, tasks learned, tasks]`; `losses` `[runs, steps]` and how many steps
+//! each task has, `steps` `[tasks learned]`; `seconds` of training and in all; for an oracle the models of its first pass;
+//! and each buffer of numbers by a number and its name, `[runs, elements]`.
+//!
+//! The header's entry `checksum` is the SHA-256 sum of the whole file, in which these 64 digits are zeros. Nothing of a
+//! file is used before its size and its sum are found right, and then every shape is compared with what is expected.
 
+use crate::data::md5sum::hex;
+use crate::files;
 use crate::methods::Learned;
 use crate::program::Content;
-use hindsight_kernels::Kind;
-use safetensors::tensor::TensorView;
+use safetensors::tensor::{Metadata, TensorView};
 use safetensors::{Dtype, SafeTensors};
+use sha2::{Digest, Sha256};
 use std::fmt::Display;
+use std::io::Read;
+use std::ops::Range;
+use std::path::Path;
 use std::time::Duration;
 
 /// Runs after some of their tasks.
@@ -25,8 +34,81 @@ pub struct Checkpoint {
     pub contents: Vec<Content>,
 }
 
+/// What a checkpoint of some runs must be.
+#[derive(Clone, Copy, Debug)]
+pub struct Expected {
+    /// Runs.
+    pub runs: usize,
+    /// Tasks of a run, learned or not.
+    pub tasks: usize,
+    /// Parameters of the model.
+    pub parameters: usize,
+    /// Running averages of the model.
+    pub statistics: usize,
+    /// Bytes of the file at most.
+    pub bytes: u64,
+}
+
 pub fn said(error: impl Display) -> String {
     error.to_string()
+}
+
+/// The name of the header's entry with the checksum.
+const CHECKSUM: &str = "checksum";
+/// What stands for its digits while the sum is computed.
+const NO_SUM: [u8; 64] = [b'0'; 64];
+/// Bytes of the largest header that safetensors files may have.
+const LARGEST_HEADER: u64 = 100_000_000;
+
+/// Where a file has its checksum's digits. The entry's name in quotes, unescaped, is nowhere else in a header.
+fn digits(bytes: &[u8]) -> Option<Range<usize>> {
+    let mark = format!("\"{CHECKSUM}\":\"");
+    let length = usize::try_from(u64::from_le_bytes(*bytes.first_chunk()?)).ok()?;
+    let header = bytes.get(8..length.checked_add(8)?)?;
+    let at = 8 + mark.len() + header.windows(mark.len()).position(|window| window == mark.as_bytes())?;
+    Some(at..at + NO_SUM.len()).filter(|place| place.end <= bytes.len())
+}
+
+/// The sum of a file whose checksum is at `place`.
+fn sum(bytes: &[u8], place: &Range<usize>) -> String {
+    let mut sum = Sha256::new();
+    [&bytes[..place.start], &NO_SUM, &bytes[place.end..]].into_iter().for_each(|part| sum.update(part));
+    hex(&sum.finalize())
+}
+
+/// Whether a file is what was written, to the last bit; if not, why.
+fn verify(bytes: &[u8]) -> Result<(), String> {
+    let place = digits(bytes).ok_or("it has no checksum: it is damaged, or of an earlier version")?;
+    match sum(bytes, &place).as_bytes() == &bytes[place] {
+        true => Ok(()),
+        false => Err("it is damaged: its checksum is not that of its content".into()),
+    }
+}
+
+/// Reads a checkpoint of at most `most` bytes, and verifies its checksum. If it is none, why.
+pub fn read(path: &Path, most: u64) -> Result<Vec<u8>, String> {
+    let (mut file, size) = files::open(path).map_err(said)?;
+    if size > most {
+        return Err(format!("it has {size} bytes, where these runs need at most {most}"));
+    }
+    // What the header says of the size is compared before memory is asked for.
+    let cut = |_| "it is cut short".to_string();
+    let mut bytes = vec![0; 8];
+    file.read_exact(&mut bytes).map_err(cut)?;
+    let length = u64::from_le_bytes(*bytes.first_chunk().expect("eight bytes were read"));
+    if length > LARGEST_HEADER.min(size - 8) {
+        return Err("it is damaged: its header does not fit it".into());
+    }
+    bytes.resize(8 + length as usize, 0);
+    file.read_exact(&mut bytes[8..]).map_err(cut)?;
+    let tensors: Metadata = serde_json::from_slice(&bytes[8..]).map_err(|error| format!("it is damaged: {error}"))?;
+    let (body, wanted) = (size - 8 - length, tensors.data_len());
+    if wanted as u64 != body {
+        return Err(format!("it is cut short or damaged: {body} bytes follow its header, not {wanted}"));
+    }
+    bytes.try_reserve_exact(body as usize).map_err(said)?;
+    file.take(body).read_to_end(&mut bytes).map_err(said)?;
+    verify(&bytes).map(|()| bytes)
 }
 
 /// An entry of a file's header.
@@ -50,20 +132,18 @@ impl Tensor {
         Tensor { name: name.into(), dtype: Dtype::F64, shape, bytes: values.flat_map(f64::to_le_bytes).collect() }
     }
 
-    /// `[runs, tasks, ...]`
-    fn by_task(name: &str, lists: &[Vec<Vec<f64>>]) -> Tensor {
-        let shape = vec![lists.len(), lists[0].len(), lists[0].first().map_or(0, Vec::len)];
-        Tensor::of(name, shape, lists.iter().flatten().flatten().copied())
+    /// The losses of runs, task by task, and how many each task has.
+    fn losses(losses: &[Vec<Vec<f64>>]) -> [Tensor; 2] {
+        let steps: Vec<usize> = losses[0].iter().map(Vec::len).collect();
+        let shape = vec![losses.len(), steps.iter().sum()];
+        let all = Tensor::of("losses", shape, losses.iter().flatten().flatten().copied());
+        [all, Tensor::of("steps", vec![steps.len()], steps.iter().map(|&steps| steps as f64))]
     }
 
     /// A buffer of so many runs, by a name that no other has.
     fn state(number: usize, content: Content, runs: usize) -> Tensor {
-        let Content { name, kind, width, bytes } = content;
-        let dtype = match (kind, width) {
-            (Kind::Float, 8) => Dtype::F64,
-            (Kind::Float, _) => Dtype::F32,
-            _ => Dtype::U32,
-        };
+        let Content { name, width, bytes } = content;
+        let dtype = if width == 8 { Dtype::F64 } else { Dtype::F32 };
         Tensor {
             name: format!("state/{number:04} {name}"),
             dtype,
@@ -79,14 +159,15 @@ impl Checkpoint {
         self.rows[0].len()
     }
 
-    /// A file that says `about` itself.
+    /// A file that says `about` itself, of runs that have learned at least one task.
     pub fn into_bytes(self, about: &[(&str, &String)]) -> Result<Vec<u8>, String> {
         let seconds = [self.train, self.total].map(|time| time.as_secs_f64());
+        let matrix = vec![self.rows.len(), self.rows[0].len(), self.rows[0][0].len()];
         let mut tensors = vec![
-            Tensor::by_task("accuracy", &self.rows),
-            Tensor::by_task("losses", &self.losses),
+            Tensor::of("accuracy", matrix, self.rows.iter().flatten().flatten().copied()),
             Tensor::of("seconds", vec![2], seconds.into_iter()),
         ];
+        tensors.extend(Tensor::losses(&self.losses));
         if let Some(future) = &self.future {
             let of = |name, part: fn(&Learned) -> &Vec<f64>| {
                 let values = future.iter().flat_map(part).copied();
@@ -103,72 +184,151 @@ impl Checkpoint {
             Ok((name, TensorView::new(*dtype, shape.clone(), bytes).map_err(said)?))
         });
         let views: Vec<_> = views.collect::<Result<_, String>>()?;
-        let about = about.iter().map(|(name, text)| ((*name).into(), (*text).clone())).collect();
-        safetensors::serialize(views, Some(about)).map_err(said)
+        let zeros = String::from_utf8_lossy(&NO_SUM).into_owned();
+        let about = about.iter().map(|(name, text)| ((*name).into(), (*text).clone()));
+        let about = about.chain([(CHECKSUM.into(), zeros)]).collect();
+        let mut bytes = safetensors::serialize(views, Some(about)).map_err(said)?;
+        let place = digits(&bytes).expect("the header has a checksum");
+        let sum = sum(&bytes, &place);
+        bytes[place].copy_from_slice(sum.as_bytes());
+        Ok(bytes)
     }
 
-    /// What a file holds; if not, why.
-    pub fn of_bytes(bytes: &[u8]) -> Result<Checkpoint, String> {
+    /// What a file that was [`read`] holds; if it is not what is expected, why.
+    pub fn of_bytes(bytes: &[u8], expected: &Expected) -> Result<Checkpoint, String> {
         let file = SafeTensors::deserialize(bytes).map_err(said)?;
-        let [train, total] = numbers(&file, "seconds")?[..] else { return Err("it has no two times".into()) };
+        let [train, total] = numbers(&file, "seconds", &[2])?[..] else { unreachable!("its shape was compared") };
         let time = |seconds| Duration::try_from_secs_f64(seconds).map_err(said);
         let mut states: Vec<_> = file.iter().filter(|(name, _)| name.starts_with("state/")).collect();
         states.sort_by_key(|(name, _)| *name);
-        let checkpoint = Checkpoint {
-            rows: by_task(&file, "accuracy")?,
-            losses: by_task(&file, "losses")?,
+        let rows = rows(&file, expected)?;
+        Ok(Checkpoint {
+            losses: losses(&file, expected.runs, rows[0].len())?,
+            rows,
             train: time(train)?,
             total: time(total)?,
-            future: future(&file)?,
+            future: future(&file, expected)?,
             contents: states.into_iter().map(|(name, tensor)| content(name, &tensor)).collect::<Result<_, _>>()?,
-        };
-        let runs = checkpoint.rows.len();
-        let is_matrix = |rows: &Vec<Vec<f64>>| {
-            let is_row = |row: &Vec<f64>| rows.len() <= row.len() && row.iter().all(|a| (0.0..=1.0).contains(a));
-            !rows.is_empty() && rows.iter().all(is_row)
-        };
-        let is_whole = runs > 0 && checkpoint.losses.len() == runs && checkpoint.rows.iter().all(is_matrix);
-        if is_whole { Ok(checkpoint) } else { Err("it is damaged".into()) }
+        })
     }
 }
 
-fn numbers(file: &SafeTensors<'_>, name: &str) -> Result<Vec<f64>, String> {
+/// Numbers of this shape.
+fn numbers(file: &SafeTensors<'_>, name: &str, shape: &[usize]) -> Result<Vec<f64>, String> {
     let tensor = file.tensor(name).map_err(said)?;
-    match tensor.dtype() {
-        Dtype::F64 => Ok(bytemuck::pod_collect_to_vec(tensor.data())),
-        other => Err(format!("its {name} are {other:?}")),
+    match (tensor.dtype(), tensor.shape()) {
+        (Dtype::F64, found) if found == shape => Ok(bytemuck::pod_collect_to_vec(tensor.data())),
+        (dtype, found) => Err(format!("its '{name}' is {dtype:?} {found:?}, where F64 {shape:?} is expected")),
     }
 }
 
-/// What [`Tensor::by_task`] wrote.
-fn by_task(file: &SafeTensors<'_>, name: &str) -> Result<Vec<Vec<Vec<f64>>>, String> {
-    let values = numbers(file, name)?;
-    let &[_, tasks, width] = file.tensor(name).map_err(said)?.shape() else {
-        return Err(format!("its {name} are not one list a run and task"));
-    };
-    let of_run = |run: &[f64]| run.chunks_exact(width.max(1)).map(<[f64]>::to_vec).collect();
-    Ok(values.chunks_exact((tasks * width).max(1)).map(of_run).collect())
+/// The accuracy matrices so far.
+fn rows(file: &SafeTensors<'_>, expected: &Expected) -> Result<Vec<Vec<Vec<f64>>>, String> {
+    let &Expected { runs, tasks, .. } = expected;
+    let learned = file.tensor("accuracy").map_err(said)?.shape().get(1).copied().unwrap_or(0);
+    let values = numbers(file, "accuracy", &[runs, learned, tasks])?;
+    if learned == 0 || learned > tasks {
+        return Err(format!("it is of {learned} tasks, and the runs have {tasks}"));
+    }
+    if !values.iter().all(|accuracy| (0.0..=1.0).contains(accuracy)) {
+        return Err("its 'accuracy' is not all between 0 and 1".into());
+    }
+    let of_run = |run: &[f64]| run.chunks_exact(tasks).map(<[f64]>::to_vec).collect();
+    Ok(values.chunks_exact(learned * tasks).map(of_run).collect())
 }
 
-fn future(file: &SafeTensors<'_>) -> Result<Option<Vec<Learned>>, String> {
-    let Ok(theta) = file.tensor("future/theta") else { return Ok(None) };
-    let runs = theta.shape()[0];
-    let part = |name| -> Result<Vec<Vec<f64>>, String> {
-        let values = numbers(file, name)?;
-        let width = values.len() / runs.max(1);
+/// The losses of `learned` tasks.
+fn losses(file: &SafeTensors<'_>, runs: usize, learned: usize) -> Result<Vec<Vec<Vec<f64>>>, String> {
+    let steps: Vec<usize> = numbers(file, "steps", &[learned])?.into_iter().map(|steps| steps as usize).collect();
+    let all = steps.iter().try_fold(0_usize, |all, steps| all.checked_add(*steps));
+    let all = all.ok_or("its 'steps' are more than there can be")?;
+    let values = numbers(file, "losses", &[runs, all])?;
+    let of_run = |run: usize| {
+        let mut rest = &values[run * all..(run + 1) * all];
+        let mut of_task = |&steps: &usize| rest.split_off(..steps).expect("steps add up to all").to_vec();
+        steps.iter().map(&mut of_task).collect()
+    };
+    Ok((0..runs).map(of_run).collect())
+}
+
+fn future(file: &SafeTensors<'_>, expected: &Expected) -> Result<Option<Vec<Learned>>, String> {
+    if file.tensor("future/theta").is_err() {
+        return Ok(None);
+    }
+    let &Expected { runs, parameters, statistics, .. } = expected;
+    let part = |name, width: usize| -> Result<Vec<Vec<f64>>, String> {
+        let values = numbers(file, name, &[runs, width])?;
         Ok((0..runs).map(|run| values[run * width..(run + 1) * width].to_vec()).collect())
     };
-    let models = part("future/theta")?.into_iter().zip(part("future/statistics")?);
+    let models = part("future/theta", parameters)?.into_iter().zip(part("future/statistics", statistics)?);
     Ok(Some(models.map(|(theta, statistics)| Learned { theta, statistics }).collect()))
 }
 
 fn content(name: &str, tensor: &TensorView<'_>) -> Result<Content, String> {
-    let (kind, width) = match tensor.dtype() {
-        Dtype::F32 => (Kind::Float, 4),
-        Dtype::F64 => (Kind::Float, 8),
-        Dtype::U32 => (Kind::Index, 4),
+    let width = match tensor.dtype() {
+        Dtype::F32 => 4,
+        Dtype::F64 => 8,
         other => return Err(format!("'{name}' is {other:?}")),
     };
     let (_, name) = name.split_once(' ').ok_or_else(|| format!("'{name}' has no number"))?;
-    Ok(Content { name: name.into(), kind, width, bytes: tensor.data().to_vec() })
+    Ok(Content { name: name.into(), width, bytes: tensor.data().to_vec() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EXPECTED: Expected = Expected { runs: 2, tasks: 3, parameters: 4, statistics: 0, bytes: 1 << 20 };
+
+    fn checkpoint() -> Checkpoint {
+        let learned = |start: f64| Learned { theta: vec![start; 4], statistics: vec![] };
+        let content = |name: &str| Content { name: name.into(), width: 4, bytes: (0..32).collect() };
+        Checkpoint {
+            rows: vec![vec![vec![0.5, 0.25, 0.0]; 2]; 2],
+            losses: vec![vec![vec![1.0, 2.0], vec![f64::INFINITY]], vec![vec![3.0, 4.0], vec![5.0]]],
+            train: Duration::from_secs(3),
+            total: Duration::from_secs(4),
+            future: Some(vec![learned(1.0), learned(2.0)]),
+            contents: vec![content("theta"), content("losses \"checksum\":\"")],
+        }
+    }
+
+    fn file() -> Vec<u8> {
+        let origin = r#"{"command":["\"checksum\":\""]}"#.to_string();
+        checkpoint().into_bytes(&[("origin", &origin)]).unwrap()
+    }
+
+    fn read_back(bytes: &[u8]) -> Result<Checkpoint, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.safetensors");
+        std::fs::write(&path, bytes).unwrap();
+        Checkpoint::of_bytes(&read(&path, EXPECTED.bytes)?, &EXPECTED)
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let (read, written) = (read_back(&file()).unwrap(), checkpoint());
+        assert_eq!((&read.rows, &read.losses, &read.contents), (&written.rows, &written.losses, &written.contents));
+        assert_eq!((read.train, read.total), (written.train, written.total));
+        assert_eq!(read.future.unwrap()[1].theta, [2.0; 4]);
+    }
+
+    #[test]
+    fn one_changed_bit_anywhere_is_found() {
+        let whole = file();
+        for at in 0..whole.len() {
+            let mut changed = whole.clone();
+            changed[at] ^= 1 << (at % 8);
+            assert!(read_back(&changed).is_err(), "byte {at} of {} was changed", whole.len());
+        }
+    }
+
+    #[test]
+    fn a_file_of_any_other_length_is_refused() {
+        let whole = file();
+        for length in 0..whole.len() {
+            assert!(read_back(&whole[..length]).is_err(), "{length} of {} bytes", whole.len());
+        }
+        assert!(read_back(&[&whole[..], &[0]].concat()).is_err());
+    }
 }

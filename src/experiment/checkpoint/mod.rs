@@ -13,7 +13,7 @@ use crate::data::benchmarks::{self, Benchmark};
 use crate::device::Device;
 use crate::report::write_file;
 use crate::settings::RunSpec;
-use format::{header, said};
+use format::{Expected, header, said};
 use serde::{Deserialize, Serialize};
 use std::fmt::Display;
 use std::fs;
@@ -68,8 +68,10 @@ impl Checkpoints {
     /// If one cannot be read.
     pub fn origin(run_folder: &Path) -> Result<Option<Origin>, CheckpointError> {
         let Some(path) = files(&run_folder.join(FOLDER)).next() else { return Ok(None) };
-        let bytes = read(&path)?;
-        let origin = header(&bytes, "origin").and_then(|text| serde_json::from_str(&text).map_err(said));
+        // How large it may be is not known before it is known what it is of.
+        let bytes = format::read(&path, Device::Cpu.room().memory.unwrap_or(u64::MAX));
+        let origin = bytes.and_then(|bytes| header(&bytes, "origin"));
+        let origin = origin.and_then(|text| serde_json::from_str(&text).map_err(said));
         origin.map(Some).map_err(|reason| CheckpointError::Unusable { path, reason })
     }
 
@@ -86,9 +88,10 @@ impl Checkpoints {
         let _ = fs::remove_dir(folder);
     }
 
-    /// Who keeps the checkpoint of some runs.
+    /// Who keeps the checkpoint of some runs, each of which takes `bytes_a_run` on a device.
     pub(super) fn keeper(
         &self,
+        bytes_a_run: u64,
         benchmark: &dyn Benchmark,
         method: &str,
         runs: &[RunSpec],
@@ -100,9 +103,15 @@ impl Checkpoints {
             (benchmark.name(), benchmarks::checksums(data), method, runs),
         );
         let path = self.folder.join(format!("{method}-seed{}.safetensors", runs[0].seed));
+        let (model, tasks) = (benchmark.model(), runs[0].settings.tasks);
+        // Buffers, perhaps in double precision; and the losses of a task, which one of these buffers holds, and its row of the
+        // matrix, for every task.
+        let bytes = bytes_a_run.saturating_mul(2 * (runs.len() * (1 + tasks)) as u64).saturating_add(1 << 24);
+        let expected =
+            Expected { runs: runs.len(), tasks, parameters: model.parameters(), statistics: model.statistics(), bytes };
         let origin = serde_json::to_string(&self.origin).expect("a command is plain text");
         let runs = serde_json::to_string(&depends).expect("runs are plain values");
-        Keeper { path, runs, origin, every: self.every, last: Instant::now() }
+        Keeper { path, runs, origin, expected, every: self.every, last: Instant::now() }
     }
 }
 
@@ -111,16 +120,13 @@ fn files(folder: &Path) -> impl Iterator<Item = PathBuf> {
     paths.filter(|path| path.extension().is_some_and(|extension| extension == "safetensors"))
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, CheckpointError> {
-    fs::read(path).map_err(|error| CheckpointError::Unusable { path: path.into(), reason: error.to_string() })
-}
-
 /// Keeps the checkpoint of some runs.
 pub(super) struct Keeper {
     path: PathBuf,
     /// All that the runs depend on.
     runs: String,
     origin: String,
+    expected: Expected,
     every: Duration,
     last: Instant,
 }
@@ -145,9 +151,9 @@ impl Keeper {
         if !self.path.exists() {
             return Ok(None);
         }
-        let bytes = read(&self.path)?;
+        let bytes = format::read(&self.path, self.expected.bytes).map_err(|reason| self.unusable(&reason))?;
         let checkpoint = match header(&bytes, "runs") {
-            Ok(runs) if runs == self.runs => Checkpoint::of_bytes(&bytes),
+            Ok(runs) if runs == self.runs => Checkpoint::of_bytes(&bytes, &self.expected),
             Ok(_) => Err("it is of other settings, data, device or version".into()),
             Err(reason) => Err(reason),
         };
