@@ -22,6 +22,8 @@ pub mod npy;
 pub mod profile;
 pub mod program;
 pub mod random;
+#[doc(hidden)]
+pub mod readers;
 pub mod report;
 pub mod reproduce;
 pub mod settings;

@@ -3,15 +3,18 @@
 use super::ceilings::Ceilings;
 use super::measure::{Effort, Wrong};
 use super::row::Row;
+use crate::files::{self, shown, shown_text};
 use crate::report::time;
 use hindsight_kernels::{Device, processor};
 use serde::{Deserialize, Serialize};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
-use std::{fs, io};
 
 /// The version of the format. It grows when a reader of the last one would be misled.
 pub const SCHEMA: u32 = 1;
+/// The most bytes of a file that is read. All cases, measured for long, take some 100 KB.
+const LARGEST: u64 = 1 << 26;
 
 /// What was measured on a device, in one run of the program.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -59,7 +62,7 @@ impl Machine {
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
     /// Not there, or not ours to read.
-    #[error("{}: cannot be read ({source}); name a file that `hindsight bench --out` wrote", .path.display())]
+    #[error("{}: cannot be read ({source}); name a file that `hindsight bench --out` wrote", shown(.path))]
     Unreadable {
         /// The file.
         path: PathBuf,
@@ -67,7 +70,7 @@ pub enum FileError {
         source: io::Error,
     },
     /// Something else, or not whole.
-    #[error("{}: not a file of measurements ({reason}); name one that `hindsight bench --out` wrote", .path.display())]
+    #[error("{}: not a file of measurements ({reason}); name one that `hindsight bench --out` wrote", shown(.path))]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -104,10 +107,17 @@ impl Measurements {
     /// # Errors
     /// If it is missing, damaged, or of another format.
     pub fn read(path: &Path) -> Result<Measurements, FileError> {
-        let text =
-            fs::read_to_string(path).map_err(|source| FileError::Unreadable { path: path.to_owned(), source })?;
+        let unreadable = |source| FileError::Unreadable { path: path.to_owned(), source };
+        Measurements::parse(path, &files::read(path, LARGEST).map_err(unreadable)?)
+    }
+
+    /// Reads the bytes of a file, which `path` had.
+    ///
+    /// # Errors
+    /// If they are damaged, or of another format.
+    pub fn parse(path: &Path, bytes: &[u8]) -> Result<Measurements, FileError> {
         let damaged = |reason: String| FileError::Damaged { path: path.to_owned(), reason };
-        let value: serde_json::Value = serde_json::from_str(&text).map_err(|e| damaged(e.to_string()))?;
+        let value: serde_json::Value = serde_json::from_slice(bytes).map_err(|e| damaged(e.to_string()))?;
         match value["schema"].as_u64() {
             Some(found) if found == u64::from(SCHEMA) => {}
             Some(found) => return Err(damaged(format!("its format is {found}, this version reads {SCHEMA}"))),
@@ -115,7 +125,7 @@ impl Measurements {
         }
         let read: Measurements = serde_json::from_value(value).map_err(|e| damaged(e.to_string()))?;
         match read.cases.iter().find(|row| row.measured.seconds.is_empty()) {
-            Some(row) => Err(damaged(format!("'{}' has no samples", row.measured.name))),
+            Some(row) => Err(damaged(format!("'{}' has no samples", shown_text(&row.measured.name)))),
             None => Ok(read),
         }
     }

@@ -26,7 +26,11 @@ const PIECE: usize = 1 << 20;
 /// channels, classes, training images and test images. `name` is what its checksum is listed as.
 pub fn read(path: &Path, key: &str, name: &str, sizes: [usize; SIZES]) -> Option<ImageSet> {
     let (file, length) = files::open(path).ok()?;
-    let mut file = BufReader::with_capacity(1 << 16, file);
+    read_from(BufReader::with_capacity(1 << 16, file), length, key, name, sizes)
+}
+
+/// As [`read`], from a file of `length` bytes.
+pub fn read_from(mut file: impl Read, length: u64, key: &str, name: &str, sizes: [usize; SIZES]) -> Option<ImageSet> {
     let [found_magic, found_key, sum] = [MAGIC.len(), SUM, SUM].map(|size| take(&mut file, size));
     let sum = String::from_utf8(sum?).ok()?;
     if found_magic? != MAGIC || found_key? != key.as_bytes() {

@@ -10,7 +10,7 @@ use super::{Checksum, DataError, ImageSet, unreadable};
 use crate::files;
 use flate2::bufread::GzDecoder;
 use std::ffi::OsStr;
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 use tar::Archive;
 
@@ -153,9 +153,20 @@ fn unpacked(folder: &Path, images: [usize; 2]) -> Result<(Vec<Checksum>, [Part; 
 fn packed(path: &Path, images: [usize; 2]) -> Result<(Vec<Checksum>, [Part; 2]), DataError> {
     let (file, _) = files::open(path).map_err(unreadable(path))?;
     let mut file = BufReader::new(Summed::new(file));
+    let parts = read_archive(path, &mut file, images)?;
+    let md5 = file.into_inner().finish().map_err(unreadable(path))?;
+    let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    Ok((vec![Checksum { file, md5 }], parts))
+}
+
+/// The parts in a gzipped tar archive, which `path` had, of so many training and test images.
+///
+/// # Errors
+/// Says what is wrong with the archive, or with a part.
+pub fn read_archive(path: &Path, file: impl BufRead, images: [usize; 2]) -> Result<[Part; 2], DataError> {
     let damaged = |source: io::Error| unexpected(path, "a whole gzipped tar archive", &format!("damage ({source})"));
     let most = (images[0] + images[1]) as u64 * RECORD as u64 + BESIDE_PARTS;
-    let mut archive = Archive::new(GzDecoder::new(&mut file).take(most));
+    let mut archive = Archive::new(GzDecoder::new(file).take(most));
     let mut parts = [None, None];
     // Raw entries: those of long names and other extensions are none of the parts, and are passed over, not kept in memory.
     for entry in archive.entries().map_err(damaged)?.raw(true) {
@@ -176,9 +187,7 @@ fn packed(path: &Path, images: [usize; 2]) -> Result<(Vec<Checksum>, [Part; 2]),
     let [Some(train), Some(test)] = parts else {
         return Err(unexpected(path, "train.bin and test.bin in the archive", "not both of them"));
     };
-    let md5 = file.into_inner().finish().map_err(unreadable(path))?;
-    let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    Ok((vec![Checksum { file, md5 }], [train, test]))
+    Ok([train, test])
 }
 
 /// A part from a file of `size` bytes, which is compared before memory is asked for.

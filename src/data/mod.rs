@@ -4,7 +4,7 @@
 
 pub(crate) mod alike;
 pub mod benchmarks;
-mod cache;
+pub(crate) mod cache;
 pub mod cifar100;
 pub mod digits;
 pub mod fetch;

@@ -1,6 +1,6 @@
 //! One method on one benchmark, for a set of runs in lock-step: the protocol of the paper.
 
-mod checkpoint;
+pub(crate) mod checkpoint;
 mod record;
 mod step;
 mod trial;

@@ -72,15 +72,22 @@ impl Results {
     /// If it is missing, damaged, or of a later format.
     pub fn read(folder: &Path) -> Result<Results, ReadError> {
         let path = folder.join("results.json");
-        let text = match fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(source) => return Err(ReadError::Unreadable { path, source }),
-        };
-        let damaged = |reason: String| ReadError::Damaged { path: path.clone(), reason };
-        let mut value: Value = serde_json::from_str(&text).map_err(|e| damaged(e.to_string()))?;
+        match fs::read(&path) {
+            Ok(bytes) => Results::parse(&path, &bytes),
+            Err(source) => Err(ReadError::Unreadable { path, source }),
+        }
+    }
+
+    /// Reads the bytes of a `results.json`, which `path` had.
+    ///
+    /// # Errors
+    /// If they are damaged, or of a later format.
+    pub fn parse(path: &Path, bytes: &[u8]) -> Result<Results, ReadError> {
+        let damaged = |reason: String| ReadError::Damaged { path: path.into(), reason };
+        let mut value: Value = serde_json::from_slice(bytes).map_err(|e| damaged(e.to_string()))?;
         match value["schema"].as_u64() {
             Some(1) => update_from_1(&mut value),
-            Some(found) if found > u64::from(SCHEMA) => return Err(ReadError::Schema { path, found }),
+            Some(found) if found > u64::from(SCHEMA) => return Err(ReadError::Schema { path: path.into(), found }),
             Some(_) => {}
             None => return Err(damaged("it has no schema".into())),
         }

@@ -92,7 +92,7 @@ fn a_jpeg_of_more_pixels_or_scans_than_photographs_have_is_refused_before_it_is_
     let frame = many.windows(2).position(|pair| pair == [0xff, 0xc2]).unwrap();
     many[frame + 5..][..4].copy_from_slice(&[0x1f, 0x40, 0x1f, 0x40]);
     many.truncate(first_scan(&many));
-    (0..100).for_each(|_| many.extend([0xff, 0xda, 0, 8, 1, 1, 0, 0, 0, 0, 0]));
+    (0..100).for_each(|_| many.extend([0xff, 0xda, 0, 8, 1, 1, 0, 1, 5, 2, 0]));
     many.extend([0xff, 0xd9]);
     complains(decoded(&many), &["scans that pass over more than"]);
 }

@@ -11,6 +11,7 @@ mod epilogues; // what an epilogue reads, and how it is written for an adapter
 mod exports; // losses, anchors and events for other programs
 mod fetch; // data sets found, fetched, verified: `hindsight data`
 mod footprint; // how much memory runs take, and groups where they do not fit
+mod fuzz_corpus; // files that fuzzing begins with, read and changed
 mod gpu; // what needs an adapter: same numbers, counted launches, no waiting
 mod gradients; // every rule and the whole HAL objective against finite differences
 mod hal; // HAL's objective and its ablations

@@ -106,27 +106,36 @@ fn from_lists(folder: &Path) -> Result<Files, DataError> {
     let mut files = Files::new();
     for list in SPLITS.map(|split| list(folder, split)) {
         let text = files::read_text(&list, LARGEST_LIST).map_err(unreadable(&list))?;
-        let unexpected = |line: usize, expected: &str, found: &str| DataError::Unexpected {
-            file: list.clone(),
-            expected: format!("{expected} in line {line}"),
-            found: format!("{found:?}"),
-            remedy: "replace the list with a fresh copy",
-        };
-        let mut lines = (1..).zip(text.lines());
-        let header = lines.next().map_or("", |(_, header)| header);
-        if header.trim_start_matches('\u{feff}') != "filename,label" {
-            return Err(unexpected(1, "filename,label", excerpt(header)));
-        }
-        for (number, line) in lines.filter(|(_, line)| !line.is_empty()) {
-            match line.split_once(',') {
-                Some((name, wnid)) if is_wnid(wnid) && is_inside(name) => {
-                    files.entry(wnid.into()).or_default().push(folder.join("images").join(name));
-                }
-                _ => return Err(unexpected(number, "a file's name, a comma and a WordNet id", excerpt(line))),
-            }
-        }
+        parse_list(&list, &text, &folder.join("images"), &mut files)?;
     }
     Ok(files)
+}
+
+/// Adds the images of a list, `text`, which lie in `folder`.
+///
+/// # Errors
+/// Names the list, and the line that is none of an image.
+pub fn parse_list(list: &Path, text: &str, folder: &Path, files: &mut Files) -> Result<(), DataError> {
+    let unexpected = |line: usize, expected: &str, found: &str| DataError::Unexpected {
+        file: list.into(),
+        expected: format!("{expected} in line {line}"),
+        found: format!("{found:?}"),
+        remedy: "replace the list with a fresh copy",
+    };
+    let mut lines = (1..).zip(text.lines());
+    let header = lines.next().map_or("", |(_, header)| header);
+    if header.trim_start_matches('\u{feff}') != "filename,label" {
+        return Err(unexpected(1, "filename,label", excerpt(header)));
+    }
+    for (number, line) in lines.filter(|(_, line)| !line.is_empty()) {
+        match line.split_once(',') {
+            Some((name, wnid)) if is_wnid(wnid) && is_inside(name) => {
+                files.entry(wnid.into()).or_default().push(folder.join(name));
+            }
+            _ => return Err(unexpected(number, "a file's name, a comma and a WordNet id", excerpt(line))),
+        }
+    }
+    Ok(())
 }
 
 fn from_tree(folder: &Path) -> Result<Files, DataError> {

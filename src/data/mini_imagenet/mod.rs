@@ -12,6 +12,7 @@ use super::{Checksum, DataError, ImageSet, cache, unreadable};
 use crate::files;
 pub use decode::decode;
 use listing::Listing;
+pub(crate) use listing::parse_list;
 use rayon::prelude::*;
 use std::io;
 use std::path::Path;

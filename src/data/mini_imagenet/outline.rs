@@ -85,7 +85,7 @@ impl Outline {
         }
     }
 
-    /// Notes what a scan brings, and that a scan of single bits has as many as it needs.
+    /// Notes what a scan brings, and that it has as many bits as it needs at least.
     fn scan(&mut self, header: &[u8], data: &[u8]) -> Result<(), String> {
         let damaged = || "a damaged header of a scan".to_string();
         let (&count, header) = header.split_first().ok_or_else(damaged)?;
@@ -108,11 +108,12 @@ impl Outline {
             component.missing[coefficients.clone()].fill(low);
             blocks += component.blocks;
         }
-        let refines = self.progressive && high > 0;
         // A first scan of coefficients is codes; bits that refine others are as they are, one for each coefficient at most.
+        let refines = self.progressive && high > 0;
         self.guard = GUARD + if refines { 8 * blocks } else { 0 };
+        // Each block's first coefficient takes a bit at least, so a small file has no memory asked for a large image.
         let bytes = data.len() - data.windows(2).filter(|pair| *pair == [0xff, 0]).count();
-        match refines && first == 0 && bytes < blocks.div_ceil(8) {
+        match coefficients.start == 0 && bytes < blocks.div_ceil(8) {
             true => Err(format!("a scan of {bytes} bytes for {blocks} blocks")),
             false => Ok(()),
         }

@@ -87,7 +87,12 @@ fn verify(bytes: &[u8]) -> Result<(), String> {
 
 /// Reads a checkpoint of at most `most` bytes, and verifies its checksum. If it is none, why.
 pub fn read(path: &Path, most: u64) -> Result<Vec<u8>, String> {
-    let (mut file, size) = files::open(path).map_err(said)?;
+    let (file, size) = files::open(path).map_err(said)?;
+    read_from(file, size, most)
+}
+
+/// As [`read`], from a file of `size` bytes.
+pub fn read_from(mut file: impl Read, size: u64, most: u64) -> Result<Vec<u8>, String> {
     if size > most {
         return Err(format!("it has {size} bytes, where these runs need at most {most}"));
     }
@@ -96,7 +101,7 @@ pub fn read(path: &Path, most: u64) -> Result<Vec<u8>, String> {
     let mut bytes = vec![0; 8];
     file.read_exact(&mut bytes).map_err(cut)?;
     let length = u64::from_le_bytes(*bytes.first_chunk().expect("eight bytes were read"));
-    if length > LARGEST_HEADER.min(size - 8) {
+    if length > LARGEST_HEADER.min(size.saturating_sub(8)) {
         return Err("it is damaged: its header does not fit it".into());
     }
     bytes.resize(8 + length as usize, 0);
@@ -109,6 +114,16 @@ pub fn read(path: &Path, most: u64) -> Result<Vec<u8>, String> {
     bytes.try_reserve_exact(body as usize).map_err(said)?;
     file.take(body).read_to_end(&mut bytes).map_err(said)?;
     verify(&bytes).map(|()| bytes)
+}
+
+/// A file of these bytes with the checksum that they ask for: what a fuzzer needs to get past it.
+pub fn summed(bytes: &[u8]) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    if let Some(place) = digits(&bytes) {
+        let sum = sum(&bytes, &place);
+        bytes[place].copy_from_slice(sum.as_bytes());
+    }
+    bytes
 }
 
 /// An entry of a file's header.

@@ -4,7 +4,7 @@
 //! comes about again when a method goes through its tasks without computing. The file has the rest: what the runs'
 //! buffers hold, and what was measured. It is a safetensors file, which other tools read, too.
 
-mod format;
+pub(crate) mod format;
 
 pub(super) use format::Checkpoint;
 

@@ -1,0 +1,5 @@
+//! Checkpoints: safetensors files.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| hindsight_fuzz::read("checkpoint", bytes));

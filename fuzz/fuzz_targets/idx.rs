@@ -1,0 +1,5 @@
+//! IDX files, plain or gzipped.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| hindsight_fuzz::read("idx", bytes));
