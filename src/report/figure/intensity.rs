@@ -34,7 +34,8 @@ const LARGEST: f64 = 18.0;
 
 /// Powers of ten around values.
 fn decades(values: impl Iterator<Item = f64>) -> Range<i32> {
-    let (low, high) = values.fold((f64::INFINITY, 0.0_f64), |(a, b), v| (a.min(v), b.max(v)));
+    let positive = values.filter(|v| *v > 0.0 && v.is_finite());
+    let (low, high) = positive.fold((f64::INFINITY, 0.0_f64), |(a, b), v| (a.min(v), b.max(v)));
     let (low, high) = if low <= high { (low, high) } else { (1.0, 1.0) };
     let first = low.log10().floor() as i32;
     first..(high.log10().ceil() as i32).max(first + 1)
@@ -57,9 +58,10 @@ impl Plane {
     }
 }
 
-/// Draws work as circles. What has no arithmetic is left out.
+/// Draws work as circles. What has no arithmetic, or no finite rate, is left out.
 pub fn intensity(title: &str, legend: &[String], work: &[Work], bounds: Bounds) -> Svg {
-    let work: Vec<&Work> = work.iter().filter(|w| w.rate > 0.0 && w.intensity > 0.0).collect();
+    let is_shown = |value: f64| value > 0.0 && value.is_finite();
+    let work: Vec<&Work> = work.iter().filter(|w| is_shown(w.rate) && is_shown(w.intensity)).collect();
     let ridge = bounds.arithmetic / bounds.bytes;
     let plane = Plane {
         x: decades(work.iter().map(|w| w.intensity).chain([ridge])),
@@ -90,15 +92,19 @@ pub fn intensity(title: &str, legend: &[String], work: &[Work], bounds: Bounds) 
 
 fn draw_axes(svg: &mut Svg, plane: &Plane) {
     let [left, top, width, height] = AREA;
-    let power = |exponent: i32| {
-        if exponent < 0 { format!("{}", 10_f64.powi(exponent)) } else { 10_i64.pow(exponent as u32).to_string() }
+    let power = |exponent: i32| match exponent {
+        -6..0 => format!("{}", 10_f64.powi(exponent)),
+        0..=12 => 10_i64.pow(exponent as u32).to_string(),
+        _ => format!("1e{exponent}"),
     };
-    for exponent in plane.x.start..=plane.x.end {
+    // No more than can be read.
+    let exponents = |range: &Range<i32>| (range.start..=range.end).step_by(range.len().div_ceil(20));
+    for exponent in exponents(&plane.x) {
         let (x, _) = plane.at(10_f64.powi(exponent), 1.0);
         svg.line((x, top), (x, top + height), "grid");
         svg.text((x, top + height + 18.0), "middle", "soft", &power(exponent));
     }
-    for exponent in plane.y.start..=plane.y.end {
+    for exponent in exponents(&plane.y) {
         let (_, y) = plane.at(1.0, 10_f64.powi(exponent));
         svg.line((left, y), (left + width, y), "grid");
         svg.text((left - 8.0, y + 4.0), "end", "soft", &power(exponent));

@@ -16,10 +16,19 @@ pub struct Cloud {
 
 /// Draws clouds; large points lie above all others.
 pub fn points(title: &str, clouds: &[Cloud]) -> Svg {
+    let finite = |points: &[(f64, f64)]| -> Vec<(f64, f64)> {
+        points.iter().copied().filter(|(x, y)| x.is_finite() && y.is_finite()).collect()
+    };
+    let shown =
+        |cloud: &Cloud| Cloud { name: cloud.name.clone(), points: finite(&cloud.points), large: finite(&cloud.large) };
+    let count = |clouds: &[Cloud]| clouds.iter().map(|cloud| cloud.points.len() + cloud.large.len()).sum::<usize>();
+    let all_there = count(clouds);
+    let clouds: Vec<Cloud> = clouds.iter().map(shown).collect();
     let all = || clouds.iter().flat_map(|cloud| cloud.points.iter().chain(&cloud.large));
     let (x, y) = (Axis::around("", all().map(|p| p.0), 8), Axis::around("", all().map(|p| p.1), 6));
     let names: Vec<String> = clouds.iter().map(|cloud| cloud.name.clone()).collect();
     let mut plot = Plot::new(title, x, y, &names);
+    plot.say_left_out(all_there - count(&clouds));
     for (class, radius) in [("", 2.5), ("outline", 7.0)] {
         for (number, cloud) in clouds.iter().enumerate() {
             circles(&mut plot, number, if class.is_empty() { &cloud.points } else { &cloud.large }, class, radius);
