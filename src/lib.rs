@@ -30,3 +30,7 @@ pub mod settings;
 pub mod tune;
 
 pub use hindsight_kernels::files;
+
+/// The hash of the sources that compute: results of other sources are neither reused nor averaged with this program's.
+/// (`build.rs` says which sources these are.)
+pub const SOURCES: &str = env!("HINDSIGHT_SOURCES");

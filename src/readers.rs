@@ -62,7 +62,8 @@ fn checkpoint(bytes: &[u8]) -> Result<(), String> {
 
 /// Lines that cannot be read are left out.
 fn losses(bytes: &[u8]) -> Result<(), String> {
-    let read = export::read_losses(&String::from_utf8_lossy(bytes));
+    let records = bytes.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok());
+    let (read, _) = export::parse_losses(bytes, &records.collect::<Vec<_>>());
     if read.is_empty() { Err("no line of losses".into()) } else { Ok(()) }
 }
 

@@ -1,12 +1,19 @@
 //! Choosing hyper-parameters as the paper does: every point of a method's grid (Appendix C) is run on tuning
 //! tasks, many side by side in one program, and the one with the highest average accuracy is taken.
 
+use crate::data::md5sum::hex;
 use crate::experiment::{Experiment, RunRecord};
+use crate::files;
 use crate::methods::Method;
 use crate::report::figure::{Field, Svg, heat_map};
+use crate::report::manifest::Provenance;
+use crate::report::{FolderError, check, write_file};
 use crate::settings::{Knob, RunSpec, Settings};
+use md5::{Digest, Md5};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 /// A point of a grid.
 pub type Configuration = BTreeMap<Knob, f64>;
@@ -164,4 +171,96 @@ impl Tuned {
         values.dedup();
         values
     }
+}
+
+/// The folder of a search's finished chunks.
+#[derive(Clone, Debug)]
+pub struct Chunks {
+    folder: PathBuf,
+    /// What makes chunks that are computed now.
+    made: Provenance,
+}
+
+/// A finished chunk.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Chunk {
+    made: Provenance,
+    records: Vec<RunRecord>,
+}
+
+/// A finished chunk that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {}; it is computed anew", files::shown(path), files::shown_text(reason))]
+pub struct ChunkError {
+    /// The file.
+    path: PathBuf,
+    /// What is wrong with it.
+    reason: String,
+}
+
+/// Bytes of the largest chunk that is read.
+const LARGEST_CHUNK: u64 = 1 << 28;
+
+impl Chunks {
+    /// The chunks in `folder`, of which those are used that were made alike.
+    pub fn new(folder: &Path, made: Provenance) -> Chunks {
+        Chunks { folder: folder.to_owned(), made }
+    }
+
+    /// The beginning of the name of a chunk's file, whatever made it.
+    fn name(chunk: &Experiment) -> String {
+        let Experiment { benchmark, method, runs } = chunk;
+        let text = serde_json::to_string(&(benchmark, method, runs)).expect("runs are plain values");
+        hex(&Md5::digest(text)[..8]) + "-"
+    }
+
+    fn path(&self, chunk: &Experiment) -> PathBuf {
+        self.folder.join(format!("{}{}.json", Chunks::name(chunk), self.made.key()))
+    }
+
+    /// A chunk's records, if it is finished.
+    ///
+    /// # Errors
+    /// If it is there, and damaged.
+    pub fn find(&self, chunk: &Experiment) -> Result<Option<Vec<RunRecord>>, ChunkError> {
+        let path = self.path(chunk);
+        let read = match files::read(&path, LARGEST_CHUNK) {
+            Ok(bytes) => read_chunk(&bytes),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => Err(error.to_string()),
+        };
+        let of_chunk = |Chunk { made, records }: Chunk| {
+            let is_of = |(record, spec): (&RunRecord, &RunSpec)| {
+                (&record.benchmark, &record.method, record.seed, &record.settings)
+                    == (&chunk.benchmark, &chunk.method, spec.seed, &spec.settings)
+            };
+            let whole = records.len() == chunk.runs.len() && records.iter().zip(&chunk.runs).all(is_of);
+            if whole && made.agrees(&self.made) { Ok(Some(records)) } else { Err("not the runs of this chunk".into()) }
+        };
+        read.and_then(of_chunk).map_err(|reason| ChunkError { path, reason })
+    }
+
+    /// Of each finished file of this chunk that something else made, what differs.
+    pub fn made_otherwise(&self, chunk: &Experiment) -> Vec<Vec<&'static str>> {
+        let (name, own) = (Chunks::name(chunk), self.path(chunk));
+        let files_of_folder = fs::read_dir(&self.folder).into_iter().flatten().flatten();
+        let others = files_of_folder.filter(|entry| entry.file_name().to_string_lossy().starts_with(&name));
+        let others = others.map(|entry| entry.path()).filter(|path| *path != own);
+        let read = others.filter_map(|path| read_chunk(&files::read(&path, LARGEST_CHUNK).ok()?).ok());
+        read.map(|other| self.made.differences(&other.made)).collect()
+    }
+
+    /// Keeps a finished chunk.
+    ///
+    /// # Errors
+    /// If its file cannot be written.
+    pub fn keep(&self, chunk: &Experiment, records: &[RunRecord]) -> Result<(), FolderError> {
+        let kept = Chunk { made: self.made.clone(), records: records.to_vec() };
+        write_file(&self.path(chunk), serde_json::to_string(&kept).expect("records have string keys"))
+    }
+}
+
+fn read_chunk(bytes: &[u8]) -> Result<Chunk, String> {
+    let chunk: Chunk = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+    chunk.records.iter().try_for_each(check).map(|()| chunk)
 }

@@ -2,7 +2,8 @@
 
 use super::{CliError, print};
 use clap::Args;
-use hindsight::report::{FolderError, Results, Source, export, summary_page, summary_text, write_file};
+use hindsight::files::shown_lines;
+use hindsight::report::{FolderError, Results, Source, Summary, export, write_file};
 use std::path::{Path, PathBuf};
 
 #[derive(Args)]
@@ -10,6 +11,11 @@ pub struct ReportArgs {
     /// Run folders that `hindsight run` or `hindsight reproduce` wrote
     #[arg(required = true, value_name = "DIR")]
     folders: Vec<PathBuf>,
+
+    /// Average runs of equal settings whatever made them: other devices, drivers, versions, data. A seed that is in several
+    /// folders counts once, as the first of them has it
+    #[arg(long)]
+    pool: bool,
 
     /// The page to write: one file that needs no network
     #[arg(long, value_name = "FILE", default_value = "report.html")]
@@ -31,15 +37,16 @@ pub fn run(args: &ReportArgs) -> Result<(), CliError> {
         match source {
             Ok(source) => sources.push(source),
             Err(error) => {
-                eprintln!("{error}");
+                eprintln!("{}", shown_lines(&error.to_string()));
                 failed = Some(error);
             }
         }
     }
     // What can be read is not lost for what can't.
     if !sources.is_empty() {
-        print(&summary_text(&sources))?;
-        write_file(&args.out, summary_page(&sources).render())?;
+        let summary = Summary::new(&sources, args.pool);
+        print(&summary.text())?;
+        write_file(&args.out, summary.page().render())?;
         print(&format!("Written to {}.\n", args.out.display()))?;
     }
     failed.map_or(Ok(()), |_| Err(CliError::Incomplete { read: sources.len(), named: args.folders.len() }))
@@ -47,6 +54,9 @@ pub fn run(args: &ReportArgs) -> Result<(), CliError> {
 
 fn read(folder: &Path) -> Result<Source, CliError> {
     let results = Results::read(folder)?;
-    let losses = std::fs::read_to_string(folder.join("runs.jsonl")).map_or(vec![], |text| export::read_losses(&text));
+    let (losses, wrong) = export::read_losses(folder, &results.runs);
+    if let Some(wrong) = wrong {
+        eprintln!("warning: {}", shown_lines(&wrong));
+    }
     Ok(Source { folder: folder.to_owned(), results, losses })
 }

@@ -5,17 +5,18 @@ use super::load::DataFolder;
 use super::place::Place;
 use super::progress::Live;
 use super::sizes::SizeArgs;
+use super::tune::not_used_lines;
 use super::{CliError, interrupt, names, print};
 use clap::Args;
 use hindsight::data::DataError;
 use hindsight::data::benchmarks::{self, Benchmark};
 use hindsight::device::Device;
 use hindsight::experiment::{self, Checkpoints, ExperimentError, FinishedRun, Origin};
+use hindsight::files;
 use hindsight::report::manifest::DeviceRecord;
 use hindsight::report::{Results, benchmark_title, paper, time, write_file};
 use hindsight::reproduce::{AnchorPicture, Cell, Cells, Reproduction, Selection, Target, markdown, page};
 use hindsight::settings::Settings;
-use std::fs;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
@@ -66,6 +67,9 @@ pub struct ReproduceArgs {
     quiet: bool,
 }
 
+/// Bytes of the largest file of Figure 2's points that is read.
+const LARGEST_PICTURE: u64 = 1 << 26;
+
 /// What is to be made, and what of it is there.
 struct Work<'a> {
     args: &'a ReproduceArgs,
@@ -89,6 +93,8 @@ pub fn run(args: &ReproduceArgs) -> Result<(), CliError> {
     let mut live = Live::new(tasks + tasks_pictured, args.quiet, interrupt::watch());
     if !args.quiet {
         live.say(&format!("device: {}; {} of {} cells to compute", device.describe(), missing.len(), needed.len()));
+        let not_used = missing.iter().flat_map(|cell| work.cells.made_otherwise(cell)).collect();
+        not_used_lines("cells", &args.out.join("cells"), not_used).iter().for_each(|line| live.say(line));
     }
     let outcome = work.compute(&missing, &device, &mut live).and_then(|()| match pictured {
         Some(cell) if picture_missing => work.compute_picture(&cell, &device, &mut live),
@@ -142,7 +148,10 @@ impl<'a> Work<'a> {
         let record = DeviceRecord::of(device);
         let mut cells = Cells::new(&args.out.join("cells"), record);
         for folder in &args.reuse {
-            cells.reuse(Results::read(folder)?);
+            if let Err(differences) = cells.reuse(Results::read(folder)?) {
+                let differs = differences.join(", ");
+                eprintln!("warning: {} is not reused: other {differs}", files::shown(folder));
+            }
         }
         Ok(Work { args, selection, targets, cells })
     }
@@ -222,7 +231,7 @@ impl<'a> Work<'a> {
     }
 
     fn picture(&self) -> Option<AnchorPicture> {
-        serde_json::from_str(&fs::read_to_string(self.picture_path()?).ok()?).ok()
+        AnchorPicture::read(&files::read_text(&self.picture_path()?, LARGEST_PICTURE).ok()?)
     }
 
     fn compute_picture(&self, cell: &Cell, device: &Device, live: &mut Live) -> Result<(), CliError> {

@@ -234,6 +234,7 @@ impl<'a> Session<'a> {
 fn manifest(args: &RunArgs, tuned: &[Tuned], data: &ImageSet, device: &Device, origin: Origin) -> Manifest {
     Manifest {
         version: env!("CARGO_PKG_VERSION").into(),
+        sources: hindsight::SOURCES.into(),
         command: origin.command,
         started_at: origin.started_at,
         benchmark: args.benchmark.into(),

@@ -8,16 +8,16 @@ use super::sizes::ImageArgs;
 use super::{CliError, interrupt, names, print};
 use clap::Args;
 use hindsight::data::benchmarks::{self, Benchmark};
-use hindsight::data::md5sum::hex;
 use hindsight::data::stream::TUNING_TASKS;
 use hindsight::device::Device;
 use hindsight::experiment::{self, Experiment, ExperimentError, RunRecord};
+use hindsight::files;
 use hindsight::methods;
+use hindsight::report::manifest::{DeviceRecord, Provenance};
 use hindsight::report::{Grid, write_file};
 use hindsight::settings::{Settings, TaskSet};
-use hindsight::tune::{Plan, Tuned, configurations};
-use md5::{Digest, Md5};
-use std::fs;
+use hindsight::tune::{Chunks, Plan, Tuned, configurations};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Runs in one program unless told otherwise: a hundred megabytes of parameters and what belongs to them on
@@ -69,7 +69,7 @@ pub fn run(args: &TuneArgs) -> Result<(), CliError> {
     if !benchmark.has_tuning_tasks() && !args.leak {
         return Err(CliError::NoTuningTasks(benchmark.title()));
     }
-    args.data.load(benchmark, args.quiet)?;
+    let data = args.data.load(benchmark, args.quiet)?;
     let plan = plan(args, benchmark);
     if plan.configurations.len() == 1 {
         return Err(CliError::NoGrid(args.method));
@@ -78,9 +78,10 @@ pub fn run(args: &TuneArgs) -> Result<(), CliError> {
     let default = || Path::new("tuned").join(format!("{}-{}", args.benchmark, args.method));
     let out = args.out.clone().unwrap_or_else(default);
     let chunks = plan.chunks(args.chunk);
-    let kept: Vec<(PathBuf, Option<Vec<RunRecord>>)> =
-        chunks.iter().map(|chunk| kept(&out, chunk, &device.adapter_name())).collect();
-    let missing = kept.iter().filter(|(_, records)| records.is_none()).count();
+    let made = Provenance::here(&DeviceRecord::of(&device), benchmarks::checksums(data));
+    let folder = Chunks::new(&out.join("chunks"), made);
+    let kept: Vec<Option<Vec<RunRecord>>> = chunks.iter().map(|chunk| find(&folder, chunk)).collect();
+    let missing = kept.iter().filter(|records| records.is_none()).count();
     let mut live = Live::new(missing * TUNING_TASKS, args.quiet, interrupt::watch());
     if !args.quiet {
         let (all, count) = (plan.configurations.len(), chunks.len());
@@ -88,12 +89,15 @@ pub fn run(args: &TuneArgs) -> Result<(), CliError> {
             "device: {}; {all} configurations, {missing} of {count} chunks to compute",
             device.describe()
         ));
+        let not_used = chunks.iter().zip(&kept).filter(|(_, records)| records.is_none());
+        let not_used: Vec<_> = not_used.flat_map(|(chunk, _)| folder.made_otherwise(chunk)).collect();
+        not_used_lines("chunks", &out.join("chunks"), not_used).iter().for_each(|line| live.say(line));
     }
     let mut records = vec![];
-    for (chunk, (path, known)) in chunks.iter().zip(kept) {
+    for (chunk, known) in chunks.iter().zip(kept) {
         records.extend(match known {
             Some(known) => known,
-            None => compute(chunk, &path, &device, &mut live, &out)?,
+            None => compute(chunk, &folder, &device, &mut live, &out)?,
         });
     }
     live.end();
@@ -118,21 +122,29 @@ fn plan(args: &TuneArgs, benchmark: &'static dyn Benchmark) -> Plan {
     }
 }
 
-/// Where a chunk is kept, under a hash of all that it depends on, and its records if it is finished.
-fn kept(out: &Path, chunk: &Experiment, adapter: &str) -> (PathBuf, Option<Vec<RunRecord>>) {
-    let Experiment { benchmark, method, runs } = chunk;
-    let depends = (benchmark, method, runs, env!("CARGO_PKG_VERSION"), adapter);
-    let text = serde_json::to_string(&depends).expect("runs are plain values");
-    let hash = hex(&Md5::digest(text)[..8]);
-    let path = out.join("chunks").join(format!("{hash}.json"));
-    let read = fs::read_to_string(&path).ok().and_then(|text| serde_json::from_str::<Vec<RunRecord>>(&text).ok());
-    let whole = read.filter(|records| records.len() == runs.len());
-    (path, whole)
+fn find(folder: &Chunks, chunk: &Experiment) -> Option<Vec<RunRecord>> {
+    folder.find(chunk).unwrap_or_else(|error| {
+        eprintln!("warning: {error}");
+        None
+    })
+}
+
+/// How many finished things of a folder are not used, for each list of what differs in what made them.
+pub fn not_used_lines(what: &str, folder: &Path, differences: Vec<Vec<&str>>) -> Vec<String> {
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    for differs in differences {
+        *counts.entry(differs.join(", ")).or_default() += 1;
+    }
+    let folder = files::shown(folder);
+    let line = |(differs, count): (&String, &usize)| {
+        format!("{count} finished {what} in {folder} are not used: made by other {differs}")
+    };
+    counts.iter().map(line).collect()
 }
 
 fn compute(
     chunk: &Experiment,
-    path: &Path,
+    folder: &Chunks,
     device: &Device,
     live: &mut Live,
     out: &Path,
@@ -142,7 +154,7 @@ fn compute(
         source => CliError::Experiment { source, finished: 0, folder: Some(out.to_owned()) },
     })?;
     let records: Vec<RunRecord> = finished.into_iter().map(|run| run.record).collect();
-    write_file(path, serde_json::to_string(&records).expect("records have string keys"))?;
+    folder.keep(chunk, &records)?;
     Ok(records)
 }
 

@@ -1,8 +1,10 @@
 //! What else a run folder holds: losses step by step, anchors as numbers and as a picture.
 
 use crate::experiment::{Anchors, FinishedRun, RunRecord};
-use crate::npy;
+use crate::{files, npy};
 use serde::{Deserialize, Serialize};
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::Path;
 
 /// One line of `runs.jsonl`.
 #[derive(Serialize)]
@@ -37,15 +39,58 @@ impl Losses {
         self.record == *run
     }
 
+    /// Whether they can be those of one of these runs; if not, why.
+    fn check(&self, runs: &[RunRecord]) -> Result<(), String> {
+        let Losses { record: RunRecord { method, seed, settings, .. }, losses } = self;
+        let known = runs.iter().any(|run| self.is_of(run));
+        match known {
+            false => Err("it is of no run in results.json".into()),
+            true if losses.len() > settings.tasks => Err(format!(
+                "{method}, seed {seed}: it has losses of {} tasks, and the run has {} tasks",
+                losses.len(),
+                settings.tasks
+            )),
+            true => Ok(()),
+        }
+    }
+
     /// One after another; what was not finite is NaN.
     pub fn flat(&self) -> Vec<f64> {
         self.losses.iter().flatten().map(|loss| loss.unwrap_or(f64::NAN)).collect()
     }
 }
 
-/// Reads `runs.jsonl`. A line that cannot be read is left out: it is an extra.
-pub fn read_losses(text: &str) -> Vec<Losses> {
-    text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+/// Bytes of the largest `runs.jsonl` that is read.
+const LARGEST_LOSSES: u64 = 1 << 32;
+
+/// The losses of these runs that a run folder has in its `runs.jsonl`, which it may be without: they are an extra. What is
+/// there and cannot be read is left out and said.
+pub fn read_losses(folder: &Path, runs: &[RunRecord]) -> (Vec<Losses>, Option<String>) {
+    let path = folder.join("runs.jsonl");
+    let left_out = |reason: String| Some(format!("{}: {reason}; losses are left out", files::shown(&path)));
+    let file = match files::open(&path) {
+        Ok((_, size)) if size > LARGEST_LOSSES => return (vec![], left_out(format!("it has {size} bytes"))),
+        Ok((file, size)) => BufReader::new(file.take(size)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return (vec![], None),
+        Err(error) => return (vec![], left_out(error.to_string())),
+    };
+    let (losses, wrong) = parse_losses(file, runs);
+    (losses, wrong.and_then(left_out))
+}
+
+/// The losses of these runs, a line each, and what is wrong with the first of the lines that cannot be read.
+pub fn parse_losses(lines: impl BufRead, runs: &[RunRecord]) -> (Vec<Losses>, Option<String>) {
+    let (mut losses, mut wrong) = (vec![], None);
+    for (number, line) in lines.split(b'\n').enumerate() {
+        let read = line.map_err(|error| error.to_string());
+        let read = read.and_then(|line| serde_json::from_slice(&line).map_err(|error| error.to_string()));
+        let read = read.and_then(|read: Losses| read.check(runs).map(|()| read));
+        match read {
+            Ok(read) => losses.push(read),
+            Err(reason) => wrong = wrong.or_else(|| Some(format!("line {}: {reason}", number + 1))),
+        }
+    }
+    (losses, wrong)
 }
 
 /// `losses.csv`: a line a step. A loss that is not finite is as it is, `NaN` or `inf`.

@@ -3,6 +3,7 @@
 
 use super::figure::{self, Svg};
 use super::grid::Grid;
+use crate::files::shown_lines;
 
 /// A page, written from top to bottom.
 #[derive(Clone, Debug)]
@@ -34,8 +35,10 @@ code{overflow-wrap:anywhere;font-size:.9em}
 .scroll{overflow:visible}figure svg{min-width:0}th,td{padding:.15rem .35rem}}
 ";
 
-/// Text as HTML and SVG want it.
+/// Text as HTML and SVG want it. Characters that neither may have, or that turn the direction of what is beside them, are
+/// written as numbers.
 pub fn escape(text: &str) -> String {
+    let text = shown_lines(text).to_string();
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 

@@ -26,9 +26,9 @@ pub use curves::{accuracy_after, average_accuracy, average_accuracy_svg, matrix_
 pub use folder::{FolderError, RunFolder, write_file};
 pub use grid::Grid;
 pub use manifest::Manifest;
-pub use results::{ReadError, Results, SCHEMA};
+pub use results::{ReadError, Results, SCHEMA, check};
 pub use spread::Spread;
-pub use summary::{Source, summary_page, summary_text};
+pub use summary::{Source, Summary};
 pub use table::{divergences, table};
 pub use tsne::tsne;
 

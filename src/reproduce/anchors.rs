@@ -44,6 +44,16 @@ impl AnchorPicture {
         Some(AnchorPicture { classes, images, pixels: tsne(&points), features: tsne(&features) })
     }
 
+    /// The picture that a file's text is, if it is one.
+    pub fn read(text: &str) -> Option<AnchorPicture> {
+        let picture: AnchorPicture = serde_json::from_str(text).ok()?;
+        let AnchorPicture { classes, images, pixels, features } = &picture;
+        let of_all = |points: &[(f64, f64)]| points.len() == classes.len();
+        let whole = of_all(pixels) && of_all(features) && *images <= classes.len();
+        // A cloud a class.
+        (whole && classes.iter().all(|class| *class < 1000)).then_some(picture)
+    }
+
     /// As pixels, and as features.
     pub fn draw(&self) -> [Svg; 2] {
         let clouds = |at: &[(f64, f64)]| {

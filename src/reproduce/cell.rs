@@ -3,14 +3,16 @@
 use crate::data::benchmarks;
 use crate::data::md5sum::hex;
 use crate::experiment::{Experiment, FinishedRun, RunRecord};
+use crate::files;
 use crate::methods;
-use crate::report::manifest::DeviceRecord;
-use crate::report::{FolderError, Manifest, Results, RunFolder, time};
+use crate::report::manifest::{DeviceRecord, Provenance};
+use crate::report::{FolderError, Manifest, ReadError, Results, RunFolder, time};
 use crate::settings::{AnchorKind, Knob, Preset, RunSpec, Settings};
 use md5::{Digest, Md5};
 use serde::Serialize;
 use std::fmt::Write;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -75,7 +77,7 @@ pub struct Cells {
 
 /// A finished cell that cannot be read.
 #[derive(Debug, thiserror::Error)]
-#[error("{}: {reason}; it is computed anew", .path.display())]
+#[error("{}: {}; it is computed anew", files::shown(path), files::shown_text(reason))]
 pub struct CellError {
     /// Its `results.json`.
     pub path: PathBuf,
@@ -89,32 +91,59 @@ impl Cells {
         Cells { folder: folder.to_owned(), device, others: vec![] }
     }
 
-    /// Takes finished cells from the results of another run folder, too, if this version computed them on this
-    /// device.
-    pub fn reuse(&mut self, results: Results) {
-        let Manifest { version, device, .. } = &results.manifest;
-        let here = (&self.device.adapter, &self.device.driver);
-        if version == env!("CARGO_PKG_VERSION") && (&device.adapter, &device.driver) == here {
-            self.others.push(results);
+    /// What makes a cell, if it is computed now.
+    fn made(&self, cell: &Cell) -> Provenance {
+        let data = benchmarks::find(&cell.benchmark).and_then(|benchmark| benchmark.data().ok());
+        Provenance::here(&self.device, data.map(benchmarks::checksums).unwrap_or_default())
+    }
+
+    /// Takes finished cells from the results of another run folder, too, where they were made as they would be now; if
+    /// not, says what differs.
+    ///
+    /// # Errors
+    /// Names what differs.
+    pub fn reuse(&mut self, results: Results) -> Result<(), Vec<&'static str>> {
+        let here = Provenance::here(&self.device, results.manifest.datasets.clone());
+        let differences = here.differences(&Provenance::of(&results.manifest));
+        if !differences.is_empty() {
+            return Err(differences);
         }
+        self.others.push(results);
+        Ok(())
     }
 
     /// The runs of a cell in another run folder, if all are there.
     fn elsewhere(&self, cell: &Cell) -> Option<Vec<RunRecord>> {
+        let datasets = self.made(cell);
+        let of_data = |results: &&Results| datasets.agrees(&Provenance::of(&results.manifest));
         let runs = |seed: &u64| {
-            let mut all = self.others.iter().flat_map(|results| &results.runs);
+            let mut all = self.others.iter().filter(of_data).flat_map(|results| &results.runs);
             all.find(|run| is_of_cell(run, cell, *seed)).cloned()
         };
         cell.seeds.iter().map(runs).collect()
     }
 
-    /// A cell's folder: a name that can be read, and a hash of all that the results depend on.
-    pub fn path(&self, cell: &Cell) -> PathBuf {
-        let depends = (cell, env!("CARGO_PKG_VERSION"), &self.device.adapter, &self.device.driver);
-        let text = serde_json::to_string(&depends).expect("cells are plain values");
+    /// The beginning of the name of a cell's folder, whatever made it: what can be read, and a hash of the cell.
+    fn name(cell: &Cell) -> String {
+        let text = serde_json::to_string(cell).expect("cells are plain values");
         let hash = hex(&Md5::digest(text)[..5]);
         let Cell { benchmark, method, settings, .. } = cell;
-        self.folder.join(format!("{benchmark}-{method}-m{}-{hash}", settings.memory_per_class))
+        format!("{benchmark}-{method}-m{}-{hash}-", settings.memory_per_class)
+    }
+
+    /// A cell's folder: after its name a hash of what makes its results.
+    pub fn path(&self, cell: &Cell) -> PathBuf {
+        self.folder.join(Cells::name(cell) + &self.made(cell).key())
+    }
+
+    /// Of each finished folder of this cell that something else made, what differs.
+    pub fn made_otherwise(&self, cell: &Cell) -> Vec<Vec<&'static str>> {
+        let (name, own, made) = (Cells::name(cell), self.path(cell), self.made(cell));
+        let folders = fs::read_dir(&self.folder).into_iter().flatten().flatten();
+        let others = folders.filter(|entry| entry.file_name().to_string_lossy().starts_with(&name));
+        let others = others.map(|entry| entry.path()).filter(|path| *path != own);
+        let results = others.filter_map(|folder| Results::read(&folder).ok());
+        results.map(|results| made.differences(&Provenance::of(&results.manifest))).collect()
     }
 
     /// A cell's runs, if it is finished.
@@ -122,15 +151,19 @@ impl Cells {
     /// # Errors
     /// If it is there, and damaged.
     pub fn find(&self, cell: &Cell) -> Result<Option<Vec<RunRecord>>, CellError> {
-        let path = self.path(cell).join("results.json");
-        let damaged = |reason: String| CellError { path: path.clone(), reason };
-        let text = match fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(self.elsewhere(cell)),
-            Err(error) => return Err(damaged(error.to_string())),
+        let folder = self.path(cell);
+        let damaged = |reason: String| CellError { path: folder.join("results.json"), reason };
+        let results = match Results::read(&folder) {
+            Ok(results) => results,
+            Err(ReadError::Unreadable { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                return Ok(self.elsewhere(cell));
+            }
+            Err(ReadError::Unreadable { source, .. }) => return Err(damaged(source.to_string())),
+            Err(ReadError::Damaged { reason, .. }) => {
+                return Err(damaged(format!("not a whole results file ({reason})")));
+            }
+            Err(ReadError::Schema { found, .. }) => return Err(damaged(format!("its format is {found}"))),
         };
-        let results: Results =
-            serde_json::from_str(&text).map_err(|e| damaged(format!("not a whole results file ({e})")))?;
         let whole = results.runs.len() == cell.seeds.len()
             && results.runs.iter().zip(&cell.seeds).all(|(run, seed)| is_of_cell(run, cell, *seed));
         if whole { Ok(Some(results.runs)) } else { Err(damaged("not the runs of this cell".into())) }
@@ -151,6 +184,7 @@ impl Cells {
         let data = benchmark.data().expect("the cell was computed from it");
         let manifest = Manifest {
             version: env!("CARGO_PKG_VERSION").into(),
+            sources: crate::SOURCES.into(),
             command: cell.arguments(),
             started_at: time::rfc3339(started),
             benchmark: cell.benchmark.clone(),

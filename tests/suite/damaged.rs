@@ -1,11 +1,14 @@
 //! Files that are damaged, or made to look whole: each is refused, with the reason, and nothing else is lost.
 
+use crate::cli::{hindsight, stderr, stdout};
 use crate::gpu::small;
+use crate::report::{results, save, whole};
 use hindsight::device::Device;
 use hindsight::experiment::{self, Checkpoints, Experiment, ExperimentError, Observer, Origin, Progress};
 use hindsight::settings::{AnchorKind, RunSpec, Settings};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fs;
@@ -227,4 +230,113 @@ fn a_checkpoint_that_is_no_file_is_refused_without_waiting() {
     assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
     assert!(refusal(&experiment, folder.path()).contains("regular file"));
     assert!(Checkpoints::origin(folder.path()).is_err());
+}
+
+/// What `report` says of a good folder and one whose results were changed: it must report the first, and name the second.
+fn reported(change: impl FnOnce(&Path)) -> (String, String) {
+    let home = tempfile::tempdir().unwrap();
+    let at = |name: &str| home.path().join(name).to_str().unwrap().to_owned();
+    save(&home.path().join("good"), vec![whole("hal", 0, 0.7)]).unwrap();
+    save(&home.path().join("bad"), vec![whole("er", 0, 0.6)]).unwrap();
+    change(&home.path().join("bad"));
+    let output = hindsight(&["report", &at("bad"), &at("good"), "--out", &at("page.html")]);
+    assert!(stdout(&output).contains("70.0 ± 0.00"), "the other folder is reported: {}", stderr(&output));
+    assert!(home.path().join("page.html").exists());
+    let code = output.status.code();
+    let said = stderr(&output);
+    assert!(code == Some(0) || code == Some(1) && said.contains("1 of 2 folders"), "{code:?}: {said}");
+    (said, stdout(&output) + &fs::read_to_string(home.path().join("page.html")).unwrap())
+}
+
+/// The same with one value of the first run's record replaced.
+fn refused(pointer: &str, value: Value) -> String {
+    let (said, _) = reported(|folder| {
+        let path = folder.join("results.json");
+        let mut all: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+        *all.pointer_mut(pointer).unwrap() = value;
+        fs::write(&path, all.to_string()).unwrap();
+    });
+    said
+}
+
+#[test]
+fn a_report_leaves_out_results_that_cannot_be() {
+    let cases = [
+        ("/runs/0/matrix", json!([[0.5]]), "20 rows"),
+        ("/runs/0/matrix", json!([]), "20 rows"),
+        ("/runs/0/matrix/3", json!([0.5]), "20 rows"),
+        ("/runs/0/settings/tasks", json!(4_000_000_000_u32), "rows"),
+        ("/runs/0/settings/tasks", json!(-1), "invalid"),
+        ("/runs/0/matrix/3/3", json!(1e308), "fractions"),
+        ("/runs/0/matrix/3/3", json!("half"), "invalid type"),
+        ("/runs/0/accuracy", json!(0.9), "accuracy is 0.9"),
+        ("/runs/0/forgetting", json!(1e308), "forgetting"),
+        ("/runs/0/train_seconds", json!(-1.0), "times"),
+        ("/runs/0/seed", json!(-1), "invalid"),
+        ("/runs/0/method", json!("er\u{1b}[2J\n"), "name"),
+        ("/runs", json!({}), "invalid type"),
+        ("/schema", json!(1e300), "invalid type"),
+    ];
+    for (pointer, value, reason) in cases {
+        let said = refused(pointer, value.clone());
+        assert!(said.contains("bad") && said.contains(reason), "{pointer} {value}: {said}");
+        assert!(!said.contains('\u{1b}'));
+    }
+}
+
+#[test]
+fn a_report_takes_no_losses_that_cannot_be() {
+    let line = |change: &dyn Fn(&mut Value)| {
+        let mut line = serde_json::to_value(whole("er", 0, 0.6)).unwrap();
+        line["losses"] = json!([[2.5, 1.5], [0.5]]);
+        change(&mut line);
+        line.to_string()
+    };
+    let with = |text: String| reported(|folder| fs::write(folder.join("runs.jsonl"), &text).unwrap());
+    let (said, page) = with(line(&|_| {}) + "\n");
+    assert!(said.is_empty() && page.contains("Training loss"), "{said}");
+    for text in [
+        line(&|line| line["settings"]["tasks"] = json!(4_000_000_000_u32)),
+        line(&|line| line["losses"] = json!(vec![vec![0.5]; 21])),
+        line(&|line| line["losses"] = json!({"4294967296": 1})),
+        "\u{1b}[2J".into(),
+        "[".repeat(100_000),
+    ] {
+        let (said, page) = with(text);
+        assert!(said.contains("runs.jsonl: line 1") && said.contains("left out"), "{said}");
+        assert!(!said.contains('\u{1b}') && page.contains("60.0 ± 0.00"), "the run itself is reported");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_report_does_not_wait_for_a_pipe() {
+    let pipe = |path: &Path| {
+        let _ = fs::remove_file(path);
+        assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success());
+    };
+    let (said, _) = reported(|folder| pipe(&folder.join("results.json")));
+    assert!(said.contains("regular file"), "{said}");
+    let (said, _) = reported(|folder| pipe(&folder.join("runs.jsonl")));
+    assert!(said.contains("regular file"), "{said}");
+    let (said, _) = reported(|folder| {
+        let path = folder.join("results.json");
+        fs::OpenOptions::new().write(true).open(path).unwrap().set_len(1 << 40).unwrap();
+    });
+    assert!(said.contains("at most"), "{said}");
+}
+
+#[test]
+fn strings_from_files_are_shown_and_do_nothing_else() {
+    let evil = "\u{1b}[2J<script>\u{202e}\n";
+    let (said, page) = reported(|folder| {
+        let mut bad = results(vec![whole("er", 0, 0.6)]);
+        bad.manifest.command = vec![evil.into()];
+        bad.manifest.device.taken = evil.into();
+        bad.manifest.started_at = evil.into();
+        fs::write(folder.join("results.json"), bad.to_json()).unwrap();
+    });
+    assert!(said.is_empty(), "{said}");
+    assert!(page.contains("&lt;script&gt;") && !page.contains("<script>"));
+    assert!(!page.contains(['\u{1b}', '\u{202e}']));
 }

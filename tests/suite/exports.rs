@@ -22,7 +22,10 @@ fn a_line_of_json_is_a_run_with_its_losses_and_null_for_what_is_no_number() {
     let line: Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
     assert_eq!(line["method"], "hal");
     assert_eq!(line["losses"], serde_json::json!([[2.5, 1.25], [null, 0.5]]));
-    let read = export::read_losses(&text);
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("runs.jsonl"), &text).unwrap();
+    let (read, wrong) = export::read_losses(folder.path(), &[finished().record]);
+    assert_eq!((read.len(), wrong), (2, None));
     assert!(read[0].is_of(&finished().record));
     let flat = read[0].flat();
     assert_eq!((flat[0], flat[1], flat[3]), (2.5, 1.25, 0.5));

@@ -27,6 +27,7 @@ mod metrics; // accuracy and forgetting
 mod onnx; // published cases of convolution and its neighbours, from their original files
 mod profile; // where time goes: lines, clocks, the trace, --explain
 mod program; // what compiling keeps of the meaning
+mod provenance; // results of another program, device or data: apart, and computed again
 mod random; // named random streams
 mod report; // tables, run folders, results.json
 mod reproduce; // the paper's tables and figures, cell by cell

@@ -30,6 +30,13 @@ pub fn run(method: &str, seed: u64, accuracy: f64) -> RunRecord {
     }
 }
 
+/// The same of as many tasks as its settings say, as files must have it.
+pub fn whole(method: &str, seed: u64, accuracy: f64) -> RunRecord {
+    let mut matrix = vec![vec![0.5; 20]; 19];
+    matrix.push(vec![accuracy; 20]);
+    RunRecord { matrix, accuracy, ..run(method, seed, accuracy) }
+}
+
 fn diverged(method: &str, seed: u64) -> RunRecord {
     let diverged_at = Some(DivergedAt { task: 3, step: 12 });
     RunRecord { diverged: true, diverged_at, ..run(method, seed, 0.1) }
@@ -38,6 +45,7 @@ fn diverged(method: &str, seed: u64) -> RunRecord {
 pub fn results(runs: Vec<RunRecord>) -> Results {
     let manifest = Manifest {
         version: "0.1.0".into(),
+        sources: "00".repeat(16),
         command: vec!["hindsight".into(), "run".into()],
         started_at: time::rfc3339(UNIX_EPOCH),
         benchmark: "permuted-mnist".into(),
@@ -48,6 +56,7 @@ pub fn results(runs: Vec<RunRecord>) -> Results {
             taken: "cpu".into(),
             adapter: "cpu".into(),
             driver: "none".into(),
+            processor: "a processor".into(),
             kernels: BTreeMap::new(),
         },
         datasets: BTreeMap::from([("images".into(), "md5:00".into())]),

@@ -1,12 +1,12 @@
 //! Reports never mix what must not be mixed, and are pages that need nothing else.
 
 use crate::cli::{hindsight, stderr, stdout};
-use crate::report::{results, run, save};
+use crate::report::{results, run, save, whole};
 use hindsight::experiment::RunRecord;
 use hindsight::report::figure::{Bar, Cloud, Curve, Field, bars, heat_map, lines, points};
 use hindsight::report::groups::groups;
 use hindsight::report::html::Page;
-use hindsight::report::{Grid, ReadError, Results, Source, Spread, summary_page, summary_text, tsne};
+use hindsight::report::{Grid, ReadError, Results, Source, Spread, Summary, tsne};
 use serde_json::{Value, json};
 use std::fs;
 
@@ -18,6 +18,10 @@ fn with_lambda(seed: u64, lambda: f64) -> RunRecord {
 
 fn source(folder: &str, runs: Vec<RunRecord>) -> Source {
     Source { folder: folder.into(), results: results(runs), losses: vec![] }
+}
+
+fn summary_text(sources: &[Source]) -> String {
+    Summary::new(sources, false).text()
 }
 
 #[test]
@@ -49,14 +53,14 @@ fn a_run_that_is_in_two_folders_counts_once_and_one_that_differs_is_not_averaged
 #[test]
 fn the_first_format_is_still_read_and_a_later_one_is_refused() {
     let home = tempfile::tempdir().unwrap();
-    let mut value: Value = serde_json::from_str(&results(vec![run("hal", 0, 0.7)]).to_json()).unwrap();
+    let mut value: Value = serde_json::from_str(&results(vec![whole("hal", 0, 0.7)]).to_json()).unwrap();
     let write = |value: &Value| fs::write(home.path().join("results.json"), value.to_string()).unwrap();
     value["schema"] = json!(1);
     value["manifest"]["settings"] = value["manifest"]["settings"]["hal"].take();
     // Fields that the first format did not have.
     value["runs"][0]["settings"].as_object_mut().unwrap().remove("interpolation");
     write(&value);
-    assert_eq!(Results::read(home.path()).unwrap(), results(vec![run("hal", 0, 0.7)]));
+    assert_eq!(Results::read(home.path()).unwrap(), results(vec![whole("hal", 0, 0.7)]));
     value["schema"] = json!(99);
     write(&value);
     assert!(matches!(Results::read(home.path()), Err(ReadError::Schema { found: 99, .. })));
@@ -68,7 +72,7 @@ fn the_first_format_is_still_read_and_a_later_one_is_refused() {
 fn report_reads_what_it_can_and_names_what_it_cannot() {
     let home = tempfile::tempdir().unwrap();
     let at = |name: &str| home.path().join(name).to_str().unwrap().to_owned();
-    save(&home.path().join("run"), vec![run("hal", 0, 0.7)]).unwrap();
+    save(&home.path().join("run"), vec![whole("hal", 0, 0.7)]).unwrap();
     let output = hindsight(&["report", &at("run"), &at("nowhere"), "--out", &at("page.html")]);
     assert_eq!(output.status.code(), Some(1));
     assert!(stderr(&output).contains("nowhere") && stderr(&output).contains("1 of 2 folders"), "{}", stderr(&output));
@@ -81,7 +85,8 @@ fn report_reads_what_it_can_and_names_what_it_cannot() {
 
 #[test]
 fn a_page_needs_no_network_no_script_and_follows_the_colour_scheme() {
-    let page = summary_page(&[source("a", vec![run("hal", 0, 0.7), run("er", 0, 0.6)])]).render();
+    let sources = [source("a", vec![run("hal", 0, 0.7), run("er", 0, 0.6)])];
+    let page = Summary::new(&sources, false).page().render();
     for absent in ["http://", "https://", "<script", "src=", "@import", "<link"] {
         // The name of SVG's namespace is no address that is fetched.
         let text = page.replace("http://www.w3.org/2000/svg", "");

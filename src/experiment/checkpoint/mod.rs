@@ -99,7 +99,7 @@ impl Checkpoints {
         device: &Device,
     ) -> Keeper {
         let depends = (
-            (env!("CARGO_PKG_VERSION"), device.adapter_name(), device.driver()),
+            (env!("CARGO_PKG_VERSION"), crate::SOURCES, device.adapter_name(), device.driver()),
             (benchmark.name(), benchmarks::checksums(data), method, runs),
         );
         let path = self.folder.join(format!("{method}-seed{}.safetensors", runs[0].seed));
