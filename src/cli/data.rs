@@ -75,7 +75,7 @@ fn verify(folders: &[PathBuf]) -> Result<(), CliError> {
     let mut wrong = 0;
     let mut text = String::new();
     for (title, set, published) in
-        [("MNIST", mnist::built_in(), &mnist::PUBLISHED[..]), ("Digits", digits::built_in(), &[digits::PUBLISHED][..])]
+        [("MNIST", mnist::built_in()?, &mnist::PUBLISHED[..]), ("Digits", digits::built_in(), &[digits::PUBLISHED][..])]
     {
         let right = set.checksums.iter().map(|sum| &*sum.md5).eq(published.iter().copied());
         wrong += usize::from(!right);

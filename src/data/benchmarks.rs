@@ -65,7 +65,11 @@ pub trait Benchmark: Sync {
     /// If they are not there, or damaged.
     fn load(&'static self, _folder: Option<&Path>, _progress: Progress<'_>) -> Result<&'static ImageSet, DataError> {
         static DATA: OnceLock<ImageSet> = OnceLock::new();
-        Ok(DATA.get_or_init(mnist::built_in))
+        if let Some(set) = DATA.get() {
+            return Ok(set);
+        }
+        let set = mnist::built_in()?;
+        Ok(DATA.get_or_init(|| set))
     }
 
     /// What is done to every image before a model sees it, besides the division by 255.

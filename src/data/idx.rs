@@ -4,7 +4,7 @@
 //! big-endian u32, then the data, last dimension fastest. Source: the MNIST page of LeCun, Cortes
 //! and Burges, <http://yann.lecun.com/exdb/mnist/>.
 
-use std::io::Read;
+use std::io::{self, Read};
 
 use flate2::bufread::GzDecoder;
 
@@ -22,7 +22,7 @@ pub struct Idx {
 
 /// A file that is not a whole IDX file of unsigned bytes.
 #[derive(Debug, thiserror::Error)]
-#[error("{file}: {damage}; replace the file with a fresh copy")]
+#[error("{file}: {damage}; {}", damage.remedy())]
 pub struct IdxError {
     /// The file.
     pub file: String,
@@ -41,6 +41,9 @@ pub enum Damage {
         /// What the decoder said.
         source: std::io::Error,
     },
+    /// There is no memory for the data.
+    #[error("expected memory for {0} bytes of data, found less")]
+    Memory(usize),
     /// Something follows the gzip layer.
     #[error("expected the gzip layer to end the file, found {0} bytes after it")]
     AfterGzip(usize),
@@ -74,6 +77,15 @@ pub enum Damage {
         /// The bytes after the header, of a gzipped file up to one too many.
         found: usize,
     },
+}
+
+impl Damage {
+    fn remedy(&self) -> &'static str {
+        match self {
+            Damage::Memory(_) => "close other programs, or raise the limit that this one has",
+            _ => "replace the file with a fresh copy",
+        }
+    }
 }
 
 fn or_more(expected: usize, found: usize) -> &'static str {
@@ -132,16 +144,21 @@ impl Source<'_> {
     /// The next `size` bytes, or fewer at the end.
     fn take(&mut self, size: usize) -> Result<Vec<u8>, Damage> {
         let mut bytes = Vec::new();
+        let memory = || Damage::Memory(size);
         match self {
             Source::Plain(rest) => {
                 let next;
                 (next, *rest) = rest.split_at(size.min(rest.len()));
+                bytes.try_reserve_exact(next.len()).map_err(|_| memory())?;
                 bytes.extend(next);
             }
             Source::Packed(decoder, packed) => {
                 let packed = *packed;
                 let read = decoder.take(size as u64).read_to_end(&mut bytes);
-                read.map_err(|source| Damage::Gzip { packed, source })?;
+                read.map_err(|source| match source.kind() {
+                    io::ErrorKind::OutOfMemory => memory(),
+                    _ => Damage::Gzip { packed, source },
+                })?;
             }
         }
         Ok(bytes)

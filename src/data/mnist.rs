@@ -48,9 +48,12 @@ struct File<'a> {
 }
 
 /// The copy that is part of the program. Unpacks 55 MB; keep the result.
-pub fn built_in() -> ImageSet {
+///
+/// # Errors
+/// If there is no memory for it.
+pub fn built_in() -> Result<ImageSet, DataError> {
     let file = |i: usize| File { name: format!("{}.gz", NAMES[i]), bytes: BUILT_IN[i].into() };
-    from_files([0, 1, 2, 3].map(file)).expect("the built-in files are MNIST")
+    from_files([0, 1, 2, 3].map(file))
 }
 
 /// The four files in `folder`, or others of the same dimensions (Fashion-MNIST, KMNIST), each

@@ -112,7 +112,7 @@ proptest! {
 
 #[test]
 fn built_in_files_have_the_published_checksums() {
-    let mnist = mnist::built_in();
+    let mnist = mnist::built_in().unwrap();
     let published = [
         ("train-images-idx3-ubyte.gz", "f68b3c2dcbeaaa9fbdd348bbdeb94873"),
         ("train-labels-idx1-ubyte.gz", "d53e105ee54ea40749a09fcbcd1e9432"),
@@ -125,7 +125,7 @@ fn built_in_files_have_the_published_checksums() {
 
 #[test]
 fn built_in_images_are_mnist() {
-    let mnist = mnist::built_in();
+    let mnist = mnist::built_in().unwrap();
     assert_eq!(mnist.train_images.len(), TRAIN_IMAGES * PIXELS);
     assert_eq!(mnist.test_images.len(), TEST_IMAGES * PIXELS);
     assert_eq!(mnist.train_labels[..10], [5, 0, 4, 1, 9, 2, 1, 3, 1, 4]);

@@ -295,6 +295,18 @@ fn names_from_files_reach_no_terminal_as_they_are() {
     assert!(!message.contains('\u{1b}') && message.contains("f4"), "{message:?}");
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn too_little_memory_is_not_called_a_damaged_file() {
+    // From too little to load the program at all up to enough.
+    for mebibytes in (60..150).step_by(10) {
+        let limited = format!("ulimit -v {}; exec \"$0\" data verify --data /nowhere", mebibytes << 10);
+        let output = Command::new("sh").args(["-c", &limited, env!("CARGO_BIN_EXE_hindsight")]).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(!said.contains("panicked") && !said.contains("fresh copy"), "{mebibytes} MiB: {said}");
+    }
+}
+
 #[test]
 fn an_npy_file_that_claims_more_than_it_has_asks_for_no_memory() {
     let home = tempfile::tempdir().unwrap();
