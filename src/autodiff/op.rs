@@ -86,6 +86,8 @@ pub enum Op {
     Argmax,
     /// Rows whose argmax is their label.
     CountCorrect,
+    /// Entries of each block that are NaN or infinite; see [`hindsight_kernels::CountNotFinite`].
+    CountNotFinite,
 }
 
 impl Op {

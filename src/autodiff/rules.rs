@@ -46,7 +46,7 @@ pub(super) fn rule<'t>(op: Op, x: &[Var<'t>], y: Var<'t>, dy: Var<'t>) -> Option
         }
         Op::GatherRows => vec![Some(dy.scatter_add_rows(x[1], x[0].shape()[0])), None],
         Op::ScatterAddRows => vec![Some(dy.gather_rows(x[1])), None],
-        Op::Rescale | Op::Argmax | Op::CountCorrect => return None,
+        Op::Rescale | Op::Argmax | Op::CountCorrect | Op::CountNotFinite => return None,
     };
     Some(cotangents)
 }

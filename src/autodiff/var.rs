@@ -4,7 +4,7 @@ use super::op::Op;
 use super::site::Site;
 use super::tape::{Tape, Values};
 use super::zeros;
-use hindsight_kernels::{Binary, Kind, Ones, Unary};
+use hindsight_kernels::{Binary, CountNotFinite, Kind, Ones, Unary};
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
 /// A node of a tape. A wrong shape is a programmer's error and panics, naming operation and shapes.
@@ -346,6 +346,15 @@ impl<'t> Var<'t> {
         let [rows, _] = self.matrix("count_correct");
         labels.must_index(rows, "count_correct");
         self.float(Op::CountCorrect, &[self, labels], vec![1])
+    }
+
+    /// Number of entries that are NaN or infinite, a single number. Told by their bits, since a shader's compiler may take it
+    /// that there are none.
+    #[track_caller]
+    pub fn count_not_finite(self) -> Var<'t> {
+        let blocks = self.elements().div_ceil(CountNotFinite::BLOCK);
+        let counts = self.float(Op::CountNotFinite, &[self], vec![blocks]);
+        if blocks == 1 { counts.reshape(&[]) } else { counts.total() }
     }
 }
 

@@ -153,6 +153,9 @@ fn rows() -> Vec<Case> {
             push(case(ROWS, "right answers", size, CountCorrect { rows, classes }, &and_labels));
         }
     }
+    let parameters = 1 << 20;
+    let count = CountNotFinite { elements: parameters };
+    cases.push(case(ROWS, "not finite", format!("{parameters}"), count, &[Floats(parameters)]));
     let largest = Largest { rows: 1, width: 50, count: 10 };
     cases.push(case(ROWS, "MIR's choice", "10 of 50".into(), largest, &[Floats(50)]));
     let rescale = Rescale { rows: 200, width: 784 };

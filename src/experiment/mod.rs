@@ -6,7 +6,7 @@ mod step;
 mod trial;
 
 pub use checkpoint::{CheckpointError, Checkpoints, Origin};
-pub use record::{Anchors, DivergedAt, FinishedRun, RunRecord};
+pub use record::{Anchors, DivergedAt, FinishedRun, NotFinite, RunRecord};
 pub use step::launches_of_step;
 
 use crate::data::DataError;

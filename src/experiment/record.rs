@@ -3,13 +3,29 @@
 use crate::settings::{Preset, Settings};
 use serde::{Deserialize, Serialize};
 
-/// Where a loss was no longer a number.
+/// Where a number was first found that is not finite.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DivergedAt {
-    /// Task, from 1.
+    /// Task, from 1: while it was learned, or in the test after it.
     pub task: usize,
-    /// Step within the task, from 1.
-    pub step: usize,
+    /// Step within the task, from 1, whose loss it was; none if it was found after the task.
+    pub step: Option<usize>,
+    /// What it was.
+    #[serde(default)]
+    pub found: NotFinite,
+}
+
+/// Numbers by which a run has diverged when they are not finite.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NotFinite {
+    /// The loss of a training step.
+    #[default]
+    Loss,
+    /// A logit of a test, or what a method answers by in its place.
+    Logits,
+    /// A parameter, a running average, or what was sought with them, as they were when a test began.
+    Parameters,
 }
 
 /// The result of one run.
@@ -29,13 +45,13 @@ pub struct RunRecord {
     pub accuracy: f64,
     /// Final maximum forgetting, Eq. 3.
     pub forgetting: f64,
-    /// Accuracy on every task after every task.
+    /// Accuracy on every task after every task; 0 where `diverged` says that there was none.
     pub matrix: Vec<Vec<f64>>,
     /// Seconds of training, of all runs in lock-step.
     pub train_seconds: f64,
     /// Seconds of training and testing, of all runs in lock-step.
     pub total_seconds: f64,
-    /// Whether a loss was not a number.
+    /// Whether a loss, a logit of a test or a trained parameter was not finite.
     pub diverged: bool,
     /// Where, if so.
     pub diverged_at: Option<DivergedAt>,

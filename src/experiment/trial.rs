@@ -1,8 +1,8 @@
 //! Some runs in lock-step, task by task: learned, tested, kept.
 
 use super::checkpoint::{Checkpoint, CheckpointError, Keeper};
-use super::{Anchors, DivergedAt, ExperimentError, FinishedRun, Observer, Progress, RunRecord};
-use crate::methods::{self, Lab, Learner, Tested};
+use super::{Anchors, DivergedAt, ExperimentError, FinishedRun, NotFinite, Observer, Progress, RunRecord};
+use crate::methods::{self, Lab, Learner, PARAMETERS_NOT_FINITE, Tested};
 use crate::metrics::AccuracyMatrix;
 use crate::settings::RunSpec;
 use hindsight_kernels::Reading;
@@ -13,7 +13,8 @@ pub(super) struct Trial<'a> {
     benchmark: &'a str,
     specs: &'a [RunSpec],
     lab: Lab,
-    matrices: Vec<AccuracyMatrix>,
+    /// What the tests after each task found of each run, as [`Tested::rows`] has it.
+    rows: Vec<Vec<Vec<f64>>>,
     /// The losses of each run's steps, task by task.
     losses: Vec<Vec<Vec<f64>>>,
     train: Duration,
@@ -31,16 +32,16 @@ struct Handed {
     begun: Instant,
     /// What learning took, where the device was done when it had been handed over.
     learned: Option<Duration>,
-    losses: Reading,
+    /// The losses of its steps, and where among those read they are; none where it trained nothing.
+    losses: Option<(Reading, Vec<usize>)>,
     tested: Option<Tested>,
 }
 
 impl<'a> Trial<'a> {
     pub fn new(benchmark: &'a str, specs: &'a [RunSpec], lab: Lab, keeper: Option<Keeper>) -> Trial<'a> {
-        let matrices = (0..lab.runs()).map(|_| AccuracyMatrix::new(lab.settings.tasks)).collect();
-        let (losses, now) = (vec![vec![]; lab.runs()], Instant::now());
+        let (rows, losses, now) = (vec![vec![]; lab.runs()], vec![vec![]; lab.runs()], Instant::now());
         let [train, earlier] = [Duration::ZERO; 2];
-        Trial { benchmark, specs, lab, matrices, losses, train, earlier, started: now, free: now, keeper }
+        Trial { benchmark, specs, lab, rows, losses, train, earlier, started: now, free: now, keeper }
     }
 
     /// Learns and tests every task, after those that `kept` has.
@@ -66,7 +67,7 @@ impl<'a> Trial<'a> {
             if let Some(last) = waiting.take() {
                 self.settle(last, &*learner, method, observer);
             }
-            if handed.losses.is_coming() {
+            if handed.losses.as_ref().is_some_and(|(losses, _)| losses.is_coming()) {
                 waiting = Some(handed);
             } else {
                 self.settle(handed, &*learner, method, observer);
@@ -104,19 +105,16 @@ impl<'a> Trial<'a> {
         let keeper = self.keeper.as_ref().expect("who read it keeps the next");
         self.lab.session.restore(&kept.contents).map_err(|other| keeper.unusable(&other))?;
         let done = kept.tasks();
-        (self.train, self.earlier, self.losses) = (kept.train, kept.total, kept.losses);
-        for (matrix, rows) in self.matrices.iter_mut().zip(kept.rows) {
-            rows.into_iter().for_each(|row| matrix.push(row));
-        }
+        (self.train, self.earlier, self.losses, self.rows) = (kept.train, kept.total, kept.losses, kept.rows);
         Ok(done)
     }
 
     /// Writes a checkpoint after all tasks that were settled. Nothing else may have been handed over.
     fn keep(&mut self, observer: &mut dyn Observer) {
         let total = self.total();
-        let Trial { lab, matrices, losses, train, keeper, .. } = self;
+        let Trial { lab, rows, losses, train, keeper, .. } = self;
         let checkpoint = Checkpoint {
-            rows: matrices.iter().map(|matrix| matrix.rows().to_vec()).collect(),
+            rows: rows.clone(),
             losses: losses.clone(),
             train: *train,
             total,
@@ -131,9 +129,11 @@ impl<'a> Trial<'a> {
     fn hand_over(&mut self, learner: &mut dyn Learner, task: usize) -> Handed {
         let begun = Instant::now();
         learner.learn(&mut self.lab, task);
-        let losses = self.lab.losses.clone();
-        let losses = self.lab.session.read_later(&losses);
-        let learned = (!losses.is_coming()).then(|| begun.elapsed());
+        let rows = learner.losses(&self.lab, task);
+        let all = self.lab.losses.clone();
+        let losses = (!rows.is_empty()).then(|| (self.lab.session.read_later(&all), rows));
+        let is_coming = losses.as_ref().is_some_and(|(losses, _)| losses.is_coming());
+        let learned = (!is_coming).then(|| begun.elapsed());
         Handed { task, begun, learned, losses, tested: learner.test(&mut self.lab, task) }
     }
 
@@ -146,18 +146,21 @@ impl<'a> Trial<'a> {
         observer: &mut dyn Observer,
     ) {
         let Handed { task, begun, learned, losses, tested } = handed;
-        self.losses.iter_mut().zip(losses.wait()).for_each(|(of_run, of_task)| of_run.push(of_task));
+        let (read, rows) = losses.map_or_else(Default::default, |(losses, rows)| (losses.wait(), rows));
+        for (run, losses) in self.losses.iter_mut().enumerate() {
+            losses.push(rows.iter().map(|row| read[run][*row]).collect());
+        }
         self.train += learned.unwrap_or_else(|| begun.max(self.free).elapsed());
         let found: Vec<Vec<f64>> = match tested {
             Some(tested) => tested.rows(),
-            None => self.matrices.iter().map(|matrix| matrix.rows().last().cloned().unwrap_or_default()).collect(),
+            None => self.rows.iter().map(|rows| rows.last().cloned().unwrap_or_default()).collect(),
         };
         self.free = Instant::now();
-        for (matrix, found) in self.matrices.iter_mut().zip(found) {
-            matrix.push(learner.row(found, matrix.rows()));
+        for (rows, found) in self.rows.iter_mut().zip(found) {
+            rows.push(learner.row(found, rows));
         }
-        let mean = |matrix: &AccuracyMatrix| matrix.rows()[task][..=task].iter().sum::<f64>() / (task + 1) as f64;
-        let accuracy_so_far: Vec<f64> = self.matrices.iter().map(mean).collect();
+        let mean = |rows: &Vec<Vec<f64>>| fractions(&rows[task])[..=task].iter().sum::<f64>() / (task + 1) as f64;
+        let accuracy_so_far: Vec<f64> = self.rows.iter().map(mean).collect();
         observer.task_finished(&Progress {
             method: method.name(),
             task: task + 1,
@@ -181,25 +184,30 @@ impl<'a> Trial<'a> {
         anchors: Vec<Option<Anchors>>,
         parameters: Vec<Vec<f64>>,
     ) -> Vec<FinishedRun> {
-        let Trial { benchmark, specs, matrices, losses, train, .. } = self;
-        let record = |RunSpec { seed, settings }: &RunSpec, matrix: AccuracyMatrix, losses: &[Vec<f64>]| RunRecord {
-            benchmark: benchmark.into(),
-            method: method.into(),
-            preset: settings.preset,
-            memory_per_class: settings.memory_per_class,
-            seed: *seed,
-            accuracy: matrix.accuracy(),
-            forgetting: matrix.forgetting(),
-            matrix: matrix.rows().to_vec(),
-            train_seconds: train.as_secs_f64(),
-            total_seconds: total.as_secs_f64(),
-            diverged: diverged_at(losses).is_some(),
-            diverged_at: diverged_at(losses),
-            settings: settings.clone(),
+        let Trial { benchmark, specs, rows, losses, train, .. } = self;
+        let record = |RunSpec { seed, settings }: &RunSpec, rows: &[Vec<f64>], losses: &[Vec<f64>]| {
+            let mut matrix = AccuracyMatrix::new(settings.tasks);
+            rows.iter().for_each(|row| matrix.push(fractions(row)));
+            let diverged_at = diverged_at(rows, losses);
+            RunRecord {
+                benchmark: benchmark.into(),
+                method: method.into(),
+                preset: settings.preset,
+                memory_per_class: settings.memory_per_class,
+                seed: *seed,
+                accuracy: matrix.accuracy(),
+                forgetting: matrix.forgetting(),
+                matrix: matrix.rows().to_vec(),
+                train_seconds: train.as_secs_f64(),
+                total_seconds: total.as_secs_f64(),
+                diverged: diverged_at.is_some(),
+                diverged_at,
+                settings: settings.clone(),
+            }
         };
-        let runs = specs.iter().zip(matrices).zip(losses).zip(anchors.into_iter().zip(parameters));
-        runs.map(|(((spec, matrix), losses), (anchors, parameters))| FinishedRun {
-            record: record(spec, matrix, &losses),
+        let runs = specs.iter().zip(rows).zip(losses).zip(anchors.into_iter().zip(parameters));
+        runs.map(|(((spec, rows), losses), (anchors, parameters))| FinishedRun {
+            record: record(spec, &rows, &losses),
             losses,
             anchors,
             parameters,
@@ -208,10 +216,19 @@ impl<'a> Trial<'a> {
     }
 }
 
-/// The first loss that is not a number.
-fn diverged_at(losses: &[Vec<f64>]) -> Option<DivergedAt> {
-    losses.iter().enumerate().find_map(|(task, losses)| {
-        let step = losses.iter().position(|loss| !loss.is_finite())?;
-        Some(DivergedAt { task: task + 1, step: step + 1 })
+/// A row of the accuracy matrix from what a test found: where it found no fraction, no answer is right.
+fn fractions(row: &[f64]) -> Vec<f64> {
+    row.iter().map(|found| found.max(0.0)).collect()
+}
+
+/// Where a run's losses, or what its tests found, first had a number that is not finite.
+fn diverged_at(rows: &[Vec<f64>], losses: &[Vec<f64>]) -> Option<DivergedAt> {
+    (0..rows.len()).find_map(|task| {
+        if let Some(step) = losses[task].iter().position(|loss| !loss.is_finite()) {
+            return Some(DivergedAt { task: task + 1, step: Some(step + 1), found: NotFinite::Loss });
+        }
+        let least = rows[task].iter().copied().fold(0.0, f64::min);
+        let found = if least == PARAMETERS_NOT_FINITE { NotFinite::Parameters } else { NotFinite::Logits };
+        (least < 0.0).then_some(DivergedAt { task: task + 1, step: None, found })
     })
 }

@@ -2,7 +2,7 @@
 //! `batch`.)
 
 use super::mask::{masked, masks_of};
-use super::test::{Test, TestBatch, TestImages, Tested};
+use super::test::{Answer, Test, TestBatch, TestImages, Tested};
 use super::{Batch, BatchStream};
 use crate::autodiff::{Stored, Tape, Var};
 use crate::data::ImageSet;
@@ -27,8 +27,11 @@ pub struct Lab {
     pub theta: Stored,
     /// The running averages of a model with batch normalisation.
     pub statistics: Option<Stored>,
-    /// The loss of each step of the task at hand.
+    /// The loss of each step of the task at hand, a row a step: as many as one pass over its images takes, unless a method
+    /// has made [`room_for_losses`](Lab::room_for_losses).
     pub losses: Stored,
+    /// How often what was trained has been found not to be finite, a single number: see [`Lab::count_not_finite`].
+    pub(super) not_finite: Stored,
     /// The models after the last task, where an oracle knows them: one a run.
     pub future: Option<Vec<Learned>>,
     pub(super) test_images: TestImages,
@@ -85,6 +88,7 @@ impl Lab {
             statistics: (!averages.is_empty()).then(|| s.state("running averages", &[averages.len()])),
             knobs: Knob::ALL.iter().map(|knob| s.state(&knob.to_string(), &[])).collect(),
             losses: s.rows("losses", settings.steps(), &[]),
+            not_finite: s.state("trained numbers that were not finite", &[]),
             masks: (!all_classes).then(|| s.rows("class masks", settings.tasks, &[model.classes()])),
             preparation: benchmark.preparation(data).map(|preparation| placed(preparation, &mut s)),
             test_images: TestImages::new(&mut s, &model, data, settings, &plans),
@@ -118,6 +122,14 @@ impl Lab {
         }
         let memory = RingBuffer::new(self.settings.memory_per_class, model.classes());
         self.runs.push(Run { spec: spec.clone(), plan, memory, draws: generator(spec.seed, Stream::Memory, 0) });
+    }
+
+    /// Gives [`losses`](Lab::losses) a row for each of `steps` steps, where learning a task takes more than one pass over
+    /// its images. For a method's start, before it compiles anything.
+    pub fn room_for_losses(&mut self, steps: usize) {
+        if steps > self.losses.rows {
+            self.losses = self.session.rows("losses of all passes", steps, &[]);
+        }
     }
 
     /// Number of runs.
@@ -306,6 +318,10 @@ impl Lab {
         batches.iter().map(|batch| self.answer(theta, batch).logits).collect()
     }
 
+    fn answers<'t>(&self, theta: Var<'t>, batches: &[TestBatch<'t>]) -> Vec<Answer<'t>> {
+        self.logits(theta, batches).into_iter().map(Answer::of).collect()
+    }
+
     /// The models of all runs as they are. Waits for the device.
     pub fn learned(&mut self) -> Vec<Learned> {
         let theta = self.session.read(&self.theta);
@@ -316,8 +332,7 @@ impl Lab {
         theta.into_iter().zip(statistics).map(|(theta, statistics)| Learned { theta, statistics }).collect()
     }
 
-    /// Tests the parameters θ of every run on every task. Waits for the device. One row a run, a fraction a
-    /// task.
+    /// Tests the parameters θ of every run on every task. Waits for the device. One row a run, as [`Tested::rows`] has them.
     pub fn test(&mut self) -> Vec<Vec<f64>> {
         self.hand_over_test().rows()
     }
@@ -327,7 +342,7 @@ impl Lab {
         let test = self
             .test
             .take()
-            .unwrap_or_else(|| self.compile_test(|tape, batches| self.logits(tape.load(&self.theta), batches)));
+            .unwrap_or_else(|| self.compile_test(|tape, batches| self.answers(tape.load(&self.theta), batches)));
         let tested = self.run_test(&test);
         self.test = Some(test);
         tested

@@ -21,7 +21,8 @@ pub mod vcl;
 
 pub use batch::{Batch, BatchStream};
 pub use lab::{Lab, Learned};
-pub use test::{Test, Tested};
+pub use test::{Answer, Test, Tested};
+pub(crate) use test::{PARAMETERS_NOT_FINITE, can_be_found};
 
 use crate::autodiff::Stored;
 use crate::data::benchmarks::Benchmark;
@@ -65,9 +66,14 @@ pub trait Learner {
         Some(lab.hand_over_test())
     }
 
-    /// A run's row of the accuracy matrix, made of what a test found, and of the rows `before` it.
+    /// A run's row of the accuracy matrix, made of what a test found (see [`Tested::rows`]), and of the rows `before` it.
     fn row(&self, found: Vec<f64>, _before: &[Vec<f64>]) -> Vec<f64> {
         found
+    }
+
+    /// Rows of [`Lab::losses`] that learning task `task` writes, in the order of its steps; none where it trains nothing.
+    fn losses(&self, lab: &Lab, _task: usize) -> Vec<usize> {
+        (0..lab.settings.steps()).collect()
     }
 
     /// The program of a training step, as it was last used.

@@ -1,13 +1,14 @@
 //! Multitask, an oracle: all tasks' data at once, shuffled, in one pass (or `epochs` of them).
 //!
 //! There is no order of tasks to learn them in: everything is learned before the first test, and every row
-//! of the accuracy matrix is the same, so that nothing is forgotten.
+//! of the accuracy matrix is the same, so that nothing is forgotten. All steps count as the first task's.
 
 use super::er::Sgd;
 use super::{Lab, Learner, Method, Tested};
 use crate::memory::Example;
 use crate::program::Program;
 use crate::random::Stream;
+use crate::settings::Settings;
 
 /// Joint training.
 pub struct Multitask;
@@ -23,12 +24,18 @@ impl Method for Multitask {
         "oracle: the data of all tasks, shuffled"
     }
     fn start(&self, lab: &mut Lab) -> Box<dyn Learner> {
+        lab.room_for_losses(steps(&lab.settings));
         Box::new(Work { sgd: Sgd::new(lab, 0) })
     }
 }
 
 struct Work {
     sgd: Sgd,
+}
+
+/// Steps of all epochs.
+fn steps(settings: &Settings) -> usize {
+    settings.epochs * (settings.tasks * settings.images_per_task).div_ceil(settings.batch)
 }
 
 /// All tasks' examples, shuffled anew in each epoch, in batches.
@@ -57,8 +64,13 @@ impl Learner for Work {
             for (run, batches) in batches.iter().enumerate() {
                 lab.write_batches(&self.sgd.stream, run, &batches[first..end]);
             }
-            lab.session.run(&self.sgd.step, 0..end - first);
+            // Its rows come round again at `first`; those of the losses do not.
+            lab.session.run(&self.sgd.step, first..end);
         }
+    }
+
+    fn losses(&self, lab: &Lab, task: usize) -> Vec<usize> {
+        if task == 0 { (0..steps(&lab.settings)).collect() } else { vec![] }
     }
 
     /// Parameters do not change after the first.

@@ -19,6 +19,33 @@ use hindsight_kernels::Reading;
 /// How a method answers: a program that counts right answers, a step a task and some chunks of images.
 pub struct Test {
     program: Program,
+    /// Looks, before each test, for parameters that are not finite.
+    check: Program,
+}
+
+/// What a method answers to a batch of test images.
+pub struct Answer<'t> {
+    /// One number a class for each image, `[rows, classes]`: the largest of those of the task wins.
+    pub scores: Var<'t>,
+    /// How many of the numbers that make up the scores are not finite, a single number.
+    pub not_finite: Var<'t>,
+}
+
+impl<'t> Answer<'t> {
+    /// Scores, of which those of other tasks' classes must be finite, too.
+    pub fn of(scores: Var<'t>) -> Answer<'t> {
+        Answer { scores, not_finite: scores.count_not_finite() }
+    }
+}
+
+/// What a test finds, in place of a fraction of right answers, where the scores of a task's images are not all finite.
+pub(crate) const SCORES_NOT_FINITE: f64 = -1.0;
+/// What a test finds where the parameters that it tests, or those that made them, are not all finite.
+pub(crate) const PARAMETERS_NOT_FINITE: f64 = -2.0;
+
+/// Whether a test can find this.
+pub(crate) fn can_be_found(value: f64) -> bool {
+    (0.0..=1.0).contains(&value) || [SCORES_NOT_FINITE, PARAMETERS_NOT_FINITE].contains(&value)
 }
 
 /// What every test reads, and where its counts go.
@@ -179,18 +206,36 @@ impl Lab {
         self.evaluate(theta, batch.pictures)
     }
 
-    /// Compiles a test in which `scores` answers, batch by batch: one number a class for each image; the largest of those
-    /// of the task wins.
-    pub fn compile_test(&self, scores: impl for<'t> Fn(&'t Tape, &[TestBatch<'t>]) -> Vec<Var<'t>>) -> Test {
+    /// Compiles a test in which `answer` answers, batch by batch.
+    pub fn compile_test(&self, answer: impl for<'t> Fn(&'t Tape, &[TestBatch<'t>]) -> Vec<Answer<'t>>) -> Test {
         let tape = Tape::named("test");
         let (batches, labels): (Vec<TestBatch<'_>>, Vec<Var<'_>>) = self.test_batches(&tape).into_iter().unzip();
-        let scores = scores(&tape, &batches).into_iter().map(|scores| match &self.masks {
-            Some(masks) => masked(scores, tape.row(masks).spread(0, scores.shape()[0])),
-            None => scores,
+        let counted = answer(&tape, &batches).into_iter().zip(labels).map(|(answer, labels)| {
+            let Answer { scores, not_finite } = answer;
+            let scores = match &self.masks {
+                Some(masks) => masked(scores, tape.row(masks).spread(0, scores.shape()[0])),
+                None => scores,
+            };
+            (scores.count_correct(labels).reshape(&[]), not_finite)
         });
-        let right = scores.zip(labels).map(|(scores, labels)| scores.count_correct(labels));
-        tape.assign_row(&self.test_images.counts, right.reduce(|a, b| a + b).expect("a step sees images"));
-        Test { program: self.session.compile(&tape) }
+        let (right, scores) = counted.reduce(|a, b| (a.0 + b.0, a.1 + b.1)).expect("a step sees images");
+        let parameters = tape.load(&self.not_finite);
+        // Right answers; or -1, or -2, as what is found then is called.
+        let found = right - (right + 1.0) * (scores + parameters).step() - parameters.step();
+        tape.assign_row(&self.test_images.counts, found.reshape(&[1]));
+
+        let check = Tape::named("look for parameters that are not finite");
+        let trained = [Some(&self.theta), self.statistics.as_ref()].into_iter().flatten().map(|kept| check.load(kept));
+        self.count_not_finite(&check, &trained.collect::<Vec<_>>());
+        let [program, check] = [&tape, &check].map(|tape| self.session.compile(tape));
+        Test { program, check }
+    }
+
+    /// Records that values are looked through for numbers that are not finite. Tests find from then on that there were some:
+    /// for what training or a method's own search arrives at, and what no test would show.
+    pub fn count_not_finite<'t>(&self, tape: &'t Tape, values: &[Var<'t>]) {
+        let found = values.iter().map(|values| values.count_not_finite());
+        tape.assign(&self.not_finite, found.fold(tape.load(&self.not_finite), |sum, count| sum + count));
     }
 
     /// What step s sees: of task s % tasks the chunks of images that are next after every task has seen those before, each
@@ -220,6 +265,7 @@ impl Lab {
     pub fn run_test(&mut self, test: &Test) -> Tested {
         let TestImages { counts, images, chunks, at_once, .. } = &self.test_images;
         let tasks = self.settings.tasks;
+        self.session.run(&test.check, 0..1);
         self.session.run_independent(&test.program, 0..tasks * chunks / at_once);
         Tested { counts: self.session.read_later(counts), tasks, images: *images }
     }
@@ -240,13 +286,15 @@ pub struct Tested {
 }
 
 impl Tested {
-    /// What it found: one row a run, a fraction a task. Waits for the test, and for nothing that was handed over after it.
+    /// What it found: one row a run, for each task the fraction of right answers; -1 where scores of its images were not
+    /// finite, and -2 where parameters were not. Waits for the test, and for nothing that was handed over after it.
     pub fn rows(self) -> Vec<Vec<f64>> {
         let Tested { counts, tasks, images } = self;
-        let fraction = |counts: Vec<f64>| {
-            let right = |task: usize| counts.iter().skip(task).step_by(tasks).sum::<f64>();
-            (0..tasks).map(|task| right(task) / images as f64).collect()
+        let found = |counts: &[f64], task: usize| {
+            let of_task = || counts.iter().skip(task).step_by(tasks).copied();
+            let least = of_task().fold(0.0, f64::min);
+            if least < 0.0 { least } else { of_task().sum::<f64>() / images as f64 }
         };
-        counts.wait().into_iter().map(fraction).collect()
+        counts.wait().iter().map(|counts| (0..tasks).map(|task| found(counts, task)).collect()).collect()
     }
 }

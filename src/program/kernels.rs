@@ -27,6 +27,7 @@ pub(super) fn kernel(node: &Node, inputs: &[&Node]) -> Arc<dyn k::Kernel> {
         Op::Normal => Arc::new(k::Normal { elements: node.elements() }),
         Op::Argmax => Arc::new(k::Argmax { rows: shape(0)[0], classes: shape(0)[1] }),
         Op::CountCorrect => Arc::new(k::CountCorrect { rows: shape(0)[0], classes: shape(0)[1] }),
+        Op::CountNotFinite => Arc::new(k::CountNotFinite { elements: inputs[0].elements() }),
         op => panic!("{} needs no kernel of its own", op.name()),
     }
 }

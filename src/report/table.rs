@@ -2,7 +2,7 @@
 
 use super::groups::{Group, groups};
 use super::{Grid, Spread, benchmark_title, method_title, paper};
-use crate::experiment::RunRecord;
+use crate::experiment::{DivergedAt, NotFinite, RunRecord};
 use crate::program::Precision;
 use crate::settings::{AnchorKind, Settings};
 use std::fmt::Write;
@@ -36,11 +36,19 @@ pub fn grid(groups: &[Group<'_>]) -> Grid {
 /// One line for each diverged run, saying where it did and that no mean contains it.
 pub fn divergences<'a>(runs: impl IntoIterator<Item = &'a RunRecord>) -> Vec<String> {
     let line = |run: &RunRecord| {
-        let place = run.diverged_at.map_or(String::new(), |at| format!(" at task {}, step {}", at.task, at.step));
+        let place = run.diverged_at.map_or(String::new(), place);
         let title = method_title(&run.method);
         format!("DIVERGED: {title}, seed {}{place}; left out of the means.", run.seed)
     };
     runs.into_iter().filter(|run| run.diverged).map(line).collect()
+}
+
+fn place(at: DivergedAt) -> String {
+    match (at.step, at.found) {
+        (Some(step), _) => format!(" at task {}, step {step}", at.task),
+        (None, NotFinite::Parameters) => format!(" in task {} (its parameters are not finite)", at.task),
+        (None, _) => format!(" in task {} (logits of the test after it are not finite)", at.task),
+    }
 }
 
 fn heading(first: &RunRecord, runs: &[RunRecord]) -> String {

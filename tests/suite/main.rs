@@ -7,6 +7,7 @@ mod cli; // the commands, as a user calls them
 mod conv; // convolutions: definition, twins, shaders, rules
 mod damaged; // files that are damaged or made up: checkpoints, run folders
 mod data; // IDX files, MNIST, the stream of permuted tasks
+mod divergence; // runs whose numbers are not finite; the steps that exports hold
 mod epilogues; // what an epilogue reads, and how it is written for an adapter
 mod exports; // losses, anchors and events for other programs
 mod fetch; // data sets found, fetched, verified: `hindsight data`

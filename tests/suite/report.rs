@@ -1,7 +1,7 @@
 //! What is reported is what was measured: diverged runs stay out of means, files are whole or
 //! absent, nothing of the user's is overwritten, and `results.json` keeps its promises.
 
-use hindsight::experiment::{DivergedAt, RunRecord};
+use hindsight::experiment::{DivergedAt, NotFinite, RunRecord};
 use hindsight::report::manifest::DeviceRecord;
 use hindsight::report::{FolderError, Manifest, Results, RunFolder, Spread, average_accuracy_svg, paper, table, time};
 use hindsight::settings::{AnchorKind, Settings};
@@ -38,7 +38,7 @@ pub fn whole(method: &str, seed: u64, accuracy: f64) -> RunRecord {
 }
 
 fn diverged(method: &str, seed: u64) -> RunRecord {
-    let diverged_at = Some(DivergedAt { task: 3, step: 12 });
+    let diverged_at = Some(DivergedAt { task: 3, step: Some(12), found: NotFinite::Loss });
     RunRecord { diverged: true, diverged_at, ..run(method, seed, 0.1) }
 }
 

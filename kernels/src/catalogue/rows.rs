@@ -5,6 +5,7 @@ use super::attributes::{Attribute, size};
 use super::operands::{axes, indices, numbers};
 use crate::argmax::Argmax;
 use crate::count_correct::CountCorrect;
+use crate::count_not_finite::CountNotFinite;
 use crate::cross_entropy::CrossEntropy;
 use crate::expr::Epilogue;
 use crate::largest::Largest;
@@ -32,6 +33,16 @@ pub(super) static ENTRIES: &[Entry] = &[
         result: |_| axes("1"),
         kernel: |v, _| Arc::new(CountCorrect { rows: v.get("rows"), classes: v.get("classes") }),
         corners: RAGGED,
+        ..PLAIN
+    },
+    Entry {
+        name: "count_not_finite",
+        computes: "out[b] = entries of block b of x, of 65,536 each, that are NaN or infinite",
+        attributes: &[size("elements", 200, "entries of x")],
+        operands: |_| vec![numbers("x", "elements")],
+        result: |_| axes("blocks"),
+        kernel: |v, _| Arc::new(CountNotFinite { elements: v.get("elements") }),
+        corners: &[&[("elements", 70_000)]],
         ..PLAIN
     },
     Entry {

@@ -1,5 +1,5 @@
-//! A checkpoint as a safetensors file: `accuracy` `[runs, tasks learned, tasks]`; `losses` `[runs, steps]` and how many steps
-//! each task has, `steps` `[tasks learned]`; `seconds` of training and in all; for an oracle the models of its first pass;
+//! A checkpoint as a safetensors file: `accuracy` `[runs, tasks learned, tasks]` (-1 where logits, -2 where parameters were not
+//! finite); `losses` `[runs, steps]` and how many steps each task has, `steps` `[tasks learned]`; `seconds` of training and in all; for an oracle the models of its first pass;
 //! and each buffer of numbers by a number and its name, `[runs, elements]`.
 //!
 //! The header's entry `checksum` is the SHA-256 sum of the whole file, in which these 64 digits are zeros. Nothing of a
@@ -7,7 +7,7 @@
 
 use crate::data::md5sum::hex;
 use crate::files;
-use crate::methods::Learned;
+use crate::methods::{Learned, can_be_found};
 use crate::program::Content;
 use safetensors::tensor::{Metadata, TensorView};
 use safetensors::{Dtype, SafeTensors};
@@ -20,7 +20,7 @@ use std::time::Duration;
 
 /// Runs after some of their tasks.
 pub struct Checkpoint {
-    /// The accuracy matrix of each run so far.
+    /// What the tests of each run found so far: accuracies, or that numbers were not finite.
     pub rows: Vec<Vec<Vec<f64>>>,
     /// The losses of each run's steps, task by task.
     pub losses: Vec<Vec<Vec<f64>>>,
@@ -245,8 +245,8 @@ fn rows(file: &SafeTensors<'_>, expected: &Expected) -> Result<Vec<Vec<Vec<f64>>
     if learned == 0 || learned > tasks {
         return Err(format!("it is of {learned} tasks, and the runs have {tasks}"));
     }
-    if !values.iter().all(|accuracy| (0.0..=1.0).contains(accuracy)) {
-        return Err("its 'accuracy' is not all between 0 and 1".into());
+    if !values.iter().copied().all(can_be_found) {
+        return Err("its 'accuracy' is not all between 0 and 1, -1 or -2".into());
     }
     let of_run = |run: &[f64]| run.chunks_exact(tasks).map(<[f64]>::to_vec).collect();
     Ok(values.chunks_exact(learned * tasks).map(of_run).collect())

@@ -89,12 +89,14 @@ impl Search {
         let all = begin.load(&starts.images);
         let start = if official { all.gather_rows(begin.row(&points.one_by_one)) } else { all + 0.0 };
         begin.assign(&points.images, start);
+        lab.count_not_finite(&begin, &[begin.load(&tuning.later.theta)]);
         if official {
             let of_class = begin.load(phi).gather_rows(begin.row(&points.labels));
             begin.assign(&points.directions, of_class / length(of_class).spread(1, lab.model.features()));
         }
         let finish = Tape::named("keep an anchor");
         let found = finish.load(&points.images);
+        lab.count_not_finite(&finish, &[found]);
         finish.assign_row(
             table,
             if official { lab.prepare(found.rescale()) } else { found.gather_rows(finish.row(&points.one_by_one)) },

@@ -12,7 +12,7 @@ mod herding;
 pub use herding::herd;
 
 use super::snapshot::Snapshot;
-use super::{BatchStream, Lab, Learner, Method, Test, Tested};
+use super::{Answer, BatchStream, Lab, Learner, Method, Test, Tested};
 use crate::autodiff::Tape;
 use crate::program::Program;
 use exemplars::Exemplars;
@@ -79,7 +79,7 @@ impl Work {
             let features = |batch| lab.answer(tape.load(&lab.theta), batch).features;
             // The nearest of means of length 1 is the one in whose direction most of φ lies, however long φ is.
             let nearness = |batch| features(batch).matmul_transposed(tape.load(&class_means), false, true);
-            batches.iter().map(nearness).collect()
+            batches.iter().map(nearness).map(Answer::of).collect()
         });
         Work { stream, first, later, exemplars, herding, snapshot, test, embed, means }
     }

@@ -93,6 +93,7 @@ impl Work {
     fn new(lab: &mut Lab, coreset: bool) -> Work {
         let capacity = lab.capacity().div_ceil(lab.settings.batch);
         let steps = lab.settings.steps().max(if coreset { capacity } else { 0 });
+        lab.room_for_losses(lab.settings.epochs * steps);
         let state = State::new(lab, steps);
         Work {
             fit: state.fit(lab),
@@ -119,7 +120,9 @@ impl Work {
         for epoch in 0..lab.settings.epochs {
             let steps = self.write(lab, examples, epoch);
             self.noise.write(lab, &self.state.keys, steps * draws);
-            for step in 0..steps {
+            // Rows of batches come round again each epoch; those of losses do not.
+            let first = epoch * self.state.stream.rows();
+            for step in first..first + steps {
                 lab.session.run(&self.draw, step * draws..(step + 1) * draws);
                 lab.session.run(&self.step, step..step + 1);
             }
@@ -143,9 +146,15 @@ impl Work {
         steps
     }
 
+    /// Examples of a task that training does not see.
+    fn set_apart(&self, lab: &Lab) -> usize {
+        let size = lab.settings.memory_per_class * lab.task_classes();
+        if self.coreset.is_some() { size.min(lab.settings.images_per_task - 1) } else { 0 }
+    }
+
     /// A task's examples, a list a run; those of the coreset are set apart.
     fn split(&mut self, lab: &Lab, task: usize) -> Vec<Vec<Example>> {
-        let size = lab.settings.memory_per_class * lab.task_classes();
+        let size = self.set_apart(lab);
         let split = |run: usize| {
             let mut examples = lab.examples(run, task);
             if let Some(coreset) = &mut self.coreset {
@@ -179,6 +188,16 @@ impl Learner for Work {
         let tested = self.predict.test(lab, &mut self.noise);
         lab.session.run(&self.restore, 0..1);
         Some(tested)
+    }
+
+    /// Those of the steps that move q; the maximum-likelihood fit of the first task and the fits to the coreset before tests
+    /// have none.
+    fn losses(&self, lab: &Lab, _: usize) -> Vec<usize> {
+        let steps = (lab.settings.images_per_task - self.set_apart(lab)).div_ceil(lab.settings.batch);
+        (0..lab.settings.epochs)
+            .map(|epoch| epoch * self.state.stream.rows())
+            .flat_map(|row| row..row + steps)
+            .collect()
     }
 
     fn step(&self) -> &Program {

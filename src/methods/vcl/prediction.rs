@@ -1,8 +1,8 @@
 //! Answers averaged over draws, and the keys of the noise of all draws.
 
 use super::gaussian::Kept;
-use crate::autodiff::{Stored, Tape};
-use crate::methods::{Lab, Test, Tested};
+use crate::autodiff::{Stored, Tape, Var};
+use crate::methods::{Answer, Lab, Test, Tested};
 use crate::program::Program;
 use crate::random::Stream;
 
@@ -45,17 +45,18 @@ impl Prediction {
         let keys = lab.session.indices("test noise keys", draws, &[3]);
         let table = lab.session.rows("drawn parameters", draws, &[weights]);
         let tape = Tape::named("draw for the test");
-        tape.assign_row(&table, q.load(&tape).draw(tape.row(&keys).normal(&[weights])));
+        let q = q.load(&tape);
+        tape.assign_row(&table, q.draw(tape.row(&keys).normal(&[weights])));
+        lab.count_not_finite(&tape, &[q.mean, q.log_variance]);
         let draw = lab.session.compile(&tape);
         let test = lab.compile_test(|tape, batches| {
             let drawn = tape.load(&table);
             // Draw by draw: of what is computed of one, nothing is kept while the next answers.
             let answers = |i: usize| {
                 let theta = drawn.slice(i * weights, &[weights]);
-                lab.logits(theta, batches).into_iter().map(|logits| logits.softmax()).collect::<Vec<_>>()
+                lab.logits(theta, batches).into_iter().map(of_draw).collect::<Vec<_>>()
             };
-            let sums =
-                (0..draws).map(answers).reduce(|sums, more| sums.into_iter().zip(more).map(|(a, b)| a + b).collect());
+            let sums = (0..draws).map(answers).reduce(|sums, more| sums.into_iter().zip(more).map(sum).collect());
             sums.expect("there is at least one draw")
         });
         Prediction { keys, draw, test }
@@ -68,4 +69,13 @@ impl Prediction {
         lab.session.run(&self.draw, 0..draws);
         lab.run_test(&self.test)
     }
+}
+
+/// What a single draw answers.
+fn of_draw(logits: Var<'_>) -> Answer<'_> {
+    Answer { scores: logits.softmax(), not_finite: logits.count_not_finite() }
+}
+
+fn sum<'t>((a, b): (Answer<'t>, Answer<'t>)) -> Answer<'t> {
+    Answer { scores: a.scores + b.scores, not_finite: a.not_finite + b.not_finite }
 }
