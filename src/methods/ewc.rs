@@ -2,8 +2,9 @@
 //!
 //! θ theta · θ* the last task's parameters · F Fisher information, diagonal · λ lambda
 //!
-//! θ ← θ − α ∇(CE(B) + λ Σ F (θ − θ*)²). Every ten batches F ← 0.1 F + 0.9 · the mean of the squares of their
-//! gradients; it goes on from task to task, and the penalty sees it scaled to [0, 1] over all weights.
+//! θ ← θ − α ∇(CE(B) + λ Σ F (θ − θ*)²). Every ten batches, and after those that are left at a task's end, F ← 0.1 F + 0.9 ·
+//! the mean of the squares of their gradients; it goes on from task to task, and the penalty sees it scaled to [0, 1] over
+//! all weights.
 
 use super::{BatchStream, Lab, Learner, Method, RATES};
 use crate::autodiff::{Stored, Tape, Var};
@@ -45,8 +46,10 @@ pub fn penalty<'t>(theta: Var<'t>, last: Var<'t>, fisher: Var<'t>) -> Var<'t> {
 struct Work {
     stream: BatchStream,
     step: Program,
-    /// Renews F from the squares that have been added up.
+    /// Renews F from the squares of `fisher_batches` batches that have been added up.
     renew: Program,
+    /// Renews F from those of the batches that are left at a task's end, if any are.
+    renew_from_rest: Option<Program>,
     /// Keeps θ* and the scaled F for the next task.
     consolidate: Program,
 }
@@ -81,19 +84,30 @@ impl Work {
         lab.update(theta, theta - step.grad(total, theta).scaled(lab.rate(&step)), &batch);
         step.assign_row(&lab.losses, loss);
 
-        let renew = Tape::named("renew the Fisher information");
-        let mean = renew.load(&kept.squares) * (1.0 / lab.settings.fisher_batches as f64);
-        renew.assign(&kept.fisher, renew.load(&kept.fisher) * (1.0 - RENEWAL) + mean * RENEWAL);
-        renew.assign(&kept.squares, renew.constant(0.0, &kept.squares.shape));
+        let every = lab.settings.fisher_batches;
+        let renew = renewal(lab, &kept, every);
+        let rest = lab.settings.steps() % every;
+        let renew_from_rest = (rest > 0).then(|| renewal(lab, &kept, rest));
 
         let consolidate = Tape::named("consolidate");
         let weights = lab.model.parameters();
-        consolidate.assign(&kept.scaled, consolidate.load(&kept.fisher).reshape(&[1, weights]).rescale());
+        let fisher = consolidate.load(&kept.fisher);
+        consolidate.assign(&kept.scaled, fisher.reshape(&[1, weights]).rescale());
+        lab.count_not_finite(&consolidate, &[fisher]);
         consolidate.assign(&kept.last, consolidate.load(&lab.theta) + 0.0);
 
-        let [step, renew, consolidate] = [&step, &renew, &consolidate].map(|tape| lab.session.compile(tape));
-        Work { stream, step, renew, consolidate }
+        let [step, consolidate] = [&step, &consolidate].map(|tape| lab.session.compile(tape));
+        Work { stream, step, renew, renew_from_rest, consolidate }
     }
+}
+
+/// Renews F from the squares of so many batches, and begins to add up anew.
+fn renewal(lab: &Lab, kept: &Kept, batches: usize) -> Program {
+    let tape = Tape::named("renew the Fisher information");
+    let mean = tape.load(&kept.squares) * (1.0 / batches as f64);
+    tape.assign(&kept.fisher, tape.load(&kept.fisher) * (1.0 - RENEWAL) + mean * RENEWAL);
+    tape.assign(&kept.squares, tape.constant(0.0, &kept.squares.shape));
+    lab.session.compile(&tape)
 }
 
 impl Learner for Work {
@@ -102,9 +116,8 @@ impl Learner for Work {
         let (steps, every) = (lab.settings.steps(), lab.settings.fisher_batches);
         for first in (0..steps).step_by(every) {
             lab.session.run(&self.step, first..steps.min(first + every));
-            if first + every <= steps {
-                lab.session.run(&self.renew, 0..1);
-            }
+            let renew = if first + every <= steps { Some(&self.renew) } else { self.renew_from_rest.as_ref() };
+            lab.session.run(renew.expect("batches are left only where it is compiled"), 0..1);
         }
         lab.session.run(&self.consolidate, 0..1);
     }

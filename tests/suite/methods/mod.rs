@@ -142,6 +142,59 @@ fn fisher_information_of_ten_batches_is_the_mean_of_their_squares_not_the_square
     assert_same(&two[2], &theta);
 }
 
+/// Squares of the gradients of each of three batches in the first task, and where they lead.
+fn three_batches(settings: &Settings, start: &[f64]) -> (Vec<Vector>, Vector) {
+    let world = World::new(settings, SEED);
+    let mut theta = start.to_vec();
+    let mut squares = vec![];
+    for batch in world.examples(0).chunks(10) {
+        let g = gradient(&theta, &world.mean(batch));
+        squares.push(g.iter().map(|g| g * g).collect());
+        theta = moved(&theta, -settings.rate, &g);
+    }
+    (squares, theta)
+}
+
+#[test]
+fn fisher_information_is_of_the_batches_that_there_are_at_a_tasks_end() {
+    for fisher_batches in [2, 10] {
+        let settings = Settings { images_per_task: 30, fisher_batches, ..tiny_for("ewc") };
+        let found = trained("ewc", &settings);
+        let (squares, last) = three_batches(&settings, &found[0]);
+        assert_same(&found[1], &last);
+        let mean = |of: &[Vector], i: usize| of.iter().map(|s| s[i]).sum::<f64>() / of.len() as f64;
+        let renewed = |f: f64, by: f64| 0.1 * f + 0.9 * by;
+        let fisher: Vector = match fisher_batches {
+            2 => (0..last.len()).map(|i| renewed(renewed(0.0, mean(&squares[..2], i)), squares[2][i])).collect(),
+            _ => (0..last.len()).map(|i| renewed(0.0, mean(&squares, i))).collect(),
+        };
+        let high = fisher.iter().copied().fold(0.0, f64::max);
+        let world = World::new(&settings, SEED);
+        let mut theta = last.clone();
+        for batch in world.examples(1).chunks(10) {
+            let g = gradient(&theta, &world.mean(batch));
+            let push = |i: usize| g[i] + 2.0 * settings.lambda * fisher[i] / high * (theta[i] - last[i]);
+            let push: Vector = (0..theta.len()).map(push).collect();
+            theta = moved(&theta, -settings.rate, &push);
+        }
+        assert_same(&found[2], &theta);
+    }
+}
+
+#[test]
+fn nothing_of_a_tasks_last_batches_is_added_to_the_next_tasks() {
+    // Were they carried along, the third task would see other squares when the first task's batches are others.
+    let settings = Settings { tasks: 3, images_per_task: 30, fisher_batches: 2, ..tiny_for("ewc") };
+    let mut lab = lab(&Device::Oracle, &settings, &[SEED]);
+    let mut learner = methods::find("ewc").unwrap().start(&mut lab);
+    for task in 0..3 {
+        learner.learn(&mut lab, task);
+        let contents = lab.session.contents();
+        let squares = contents.iter().find(|content| content.name == "squared gradients").unwrap();
+        assert!(squares.bytes.iter().all(|byte| *byte == 0), "after task {task}");
+    }
+}
+
 /// A run's accuracy on every task after every task.
 fn matrix(method: &str, settings: &Settings) -> Vec<Vec<f64>> {
     crate::hal::trained(method, settings).matrix
