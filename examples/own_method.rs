@@ -52,7 +52,8 @@ fn an_own_method_learns() {
     let settings = Settings { tasks: 2, images_per_task: 500, test_images: 1000, ..Settings::default() };
     let benchmark = benchmarks::find("permuted-mnist").expect("it is registered");
     let data = benchmark.data().expect("MNIST is built in");
-    let mut lab = Lab::new(&Device::Cpu, benchmark, data, &RunSpec::seeds(&settings, &[0, 1]));
+    let mut lab =
+        Lab::new(&Device::Cpu, benchmark, data, &RunSpec::seeds(&settings, &[0, 1])).expect("MNIST has so many images");
     let mut learner = WeightDecay.start(&mut lab);
     for task in 0..settings.tasks {
         learner.learn(&mut lab, task);

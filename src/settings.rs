@@ -99,6 +99,79 @@ impl Knob {
         [Knob::Rate, Knob::Lambda, Knob::Gamma, Knob::Beta, Knob::Interpolation, Knob::Multiplier];
 }
 
+/// A setting that some methods or benchmarks read, and others do not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Setting {
+    /// [`Settings::preset`]
+    Preset,
+    /// [`Settings::first_order`]
+    FirstOrder,
+    /// [`Settings::anchors`]
+    Anchors,
+    /// [`Settings::anchor_norm`]
+    AnchorNorm,
+    /// [`Settings::rate`]
+    Rate,
+    /// [`Settings::lambda`]
+    Lambda,
+    /// [`Settings::gamma`]
+    Gamma,
+    /// [`Settings::beta`]
+    Beta,
+    /// [`Settings::anchor_steps`]
+    AnchorSteps,
+    /// [`Settings::finetune_steps`]
+    FinetuneSteps,
+    /// [`Settings::fisher_batches`]
+    FisherBatches,
+    /// [`Settings::interpolation`]
+    Interpolation,
+    /// [`Settings::multiplier`]
+    Multiplier,
+    /// [`Settings::candidates`]
+    Candidates,
+    /// [`Settings::samples`]
+    Samples,
+    /// [`Settings::test_samples`]
+    TestSamples,
+    /// [`Settings::epochs`]
+    Epochs,
+    /// [`Settings::memory_batch`]
+    MemoryBatch,
+    /// [`Settings::memory_per_class`]
+    Memory,
+    /// [`Settings::angles`]
+    Angles,
+}
+
+impl Setting {
+    /// The flag of `hindsight run` that sets it.
+    pub fn flag(self) -> &'static str {
+        match self {
+            Setting::Preset => "--preset",
+            Setting::FirstOrder => "--first-order",
+            Setting::Anchors => "--anchors",
+            Setting::AnchorNorm => "--anchor-norm",
+            Setting::Rate => "--rate",
+            Setting::Lambda => "--lambda",
+            Setting::Gamma => "--gamma",
+            Setting::Beta => "--beta",
+            Setting::AnchorSteps => "--anchor-steps",
+            Setting::FinetuneSteps => "--finetune-steps",
+            Setting::FisherBatches => "--fisher-batches",
+            Setting::Interpolation => "--interpolation",
+            Setting::Multiplier => "--multiplier",
+            Setting::Candidates => "--candidates",
+            Setting::Samples => "--samples",
+            Setting::TestSamples => "--test-samples",
+            Setting::Epochs => "--epochs",
+            Setting::MemoryBatch => "--memory-batch",
+            Setting::Memory => "--memory",
+            Setting::Angles => "--angles",
+        }
+    }
+}
+
 /// All hyper-parameters and the size of the benchmark. A method reads those that it knows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]

@@ -8,7 +8,7 @@ use crate::methods::Method;
 use crate::report::figure::{Field, Svg, heat_map};
 use crate::report::manifest::Provenance;
 use crate::report::{FolderError, check, write_file};
-use crate::settings::{Knob, RunSpec, Settings};
+use crate::settings::{Knob, RunSpec, Settings, TaskSet};
 use md5::{Digest, Md5};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -128,6 +128,11 @@ impl Plan {
 }
 
 impl Tuned {
+    /// Whether the choice was made on evaluation tasks, on which results are reported: a leak.
+    pub fn saw_evaluation_tasks(&self) -> bool {
+        self.settings.task_set == TaskSet::Evaluation
+    }
+
     /// `grid.csv`: a line a configuration.
     pub fn csv(&self) -> String {
         let names: String = self.knobs.keys().map(|knob| format!("{knob},")).collect();

@@ -9,10 +9,10 @@ use clap::builder::RangedU64ValueParser;
 use hindsight::data::benchmarks::{self, Benchmark};
 use hindsight::methods;
 use hindsight::program::Precision;
-use hindsight::settings::{AnchorKind, AnchorNorm, Angles, Preset, Settings};
+use hindsight::settings::{AnchorKind, AnchorNorm, Angles, Preset, Setting, Settings};
 use hindsight::tune::Tuned;
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Seeds beyond this would not survive JSON readers that keep numbers as doubles.
@@ -58,9 +58,9 @@ pub struct RunArgs {
     #[arg(long, alias = "methods", value_delimiter = ',', default_value = "finetune,er,hal", value_parser = names::method(), help_heading = "What to run")]
     pub method: Vec<&'static str>,
 
-    /// Which reading of HAL, where the released code and the paper differ
-    #[arg(long, default_value_t = defaults().preset, value_parser = names::preset(), help_heading = "What to run")]
-    pub preset: Preset,
+    /// Which reading of HAL, where the released code and the paper differ [default: official]
+    #[arg(long, value_parser = names::preset(), help_heading = "What to run")]
+    pub preset: Option<Preset>,
 
     /// Runs of each method, trained side by side: seeds 0, 1, 2, ... (the paper has 5)
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = within(1..=1000), help_heading = "What to run")]
@@ -73,13 +73,13 @@ pub struct RunArgs {
     #[command(flatten)]
     pub sizes: SizeArgs,
 
-    /// Examples remembered per class and task (Table 1: 1; Tables 5 and 6: 3 and 5)
-    #[arg(long, value_name = "M", default_value_t = defaults().memory_per_class, value_parser = count(1..=1000), help_heading = "The protocol")]
-    pub memory: usize,
+    /// Examples remembered per class and task (Table 1: 1; Tables 5 and 6: 3 and 5) [default: 1]
+    #[arg(long, value_name = "M", value_parser = count(1..=1000), help_heading = "The protocol")]
+    pub memory: Option<usize>,
 
-    /// Rotated MNIST: how tasks get their angles
-    #[arg(long, value_name = "HOW", default_value_t = defaults().angles, value_parser = names::angles(), help_heading = "The protocol")]
-    pub angles: Angles,
+    /// Rotated MNIST: how tasks get their angles [default: sorted]
+    #[arg(long, value_name = "HOW", value_parser = names::angles(), help_heading = "The protocol")]
+    pub angles: Option<Angles>,
 
     /// Learning rate, alpha (App. C, MNIST: 0.1; MER 0.03)
     #[arg(long, value_name = "ALPHA", value_parser = positive, allow_negative_numbers = true, help_heading = "Hyper-parameters")]
@@ -117,13 +117,13 @@ pub struct RunArgs {
     #[arg(long, help_heading = "Hyper-parameters")]
     pub first_order: bool,
 
-    /// HAL: what is anchored
-    #[arg(long, value_name = "KIND", default_value_t = defaults().anchors, value_parser = names::anchors(), help_heading = "Hyper-parameters")]
-    pub anchors: AnchorKind,
+    /// HAL: what is anchored [default: learned]
+    #[arg(long, value_name = "KIND", value_parser = names::anchors(), help_heading = "Hyper-parameters")]
+    pub anchors: Option<AnchorKind>,
 
-    /// HAL: by what anchors are normalised in a step, where the model has batch normalisation
-    #[arg(long, value_name = "HOW", default_value_t = defaults().anchor_norm, value_parser = names::anchor_norm(), help_heading = "Hyper-parameters")]
-    pub anchor_norm: AnchorNorm,
+    /// HAL: by what anchors are normalised in a step, where the model has batch normalisation [default: batch]
+    #[arg(long, value_name = "HOW", value_parser = names::anchor_norm(), help_heading = "Hyper-parameters")]
+    pub anchor_norm: Option<AnchorNorm>,
 
     /// EWC: mini-batches whose squared gradients make one update of the Fisher information (released code: 10)
     #[arg(long, value_name = "N", value_parser = count(1..=100_000), allow_negative_numbers = true, help_heading = "Hyper-parameters")]
@@ -192,47 +192,130 @@ impl RunArgs {
         for (knob, value) in tuned.iter().filter(|tuned| tuned.method == method).flat_map(|tuned| &tuned.knobs) {
             paper.set(*knob, *value);
         }
-        Settings {
-            preset: self.preset,
-            first_order: self.first_order,
-            anchors: self.anchors,
-            anchor_norm: self.anchor_norm,
-            rate: self.rate.unwrap_or(paper.rate),
-            lambda: self.lambda.unwrap_or(paper.lambda),
-            gamma: self.gamma.unwrap_or(paper.gamma),
-            beta: self.beta.unwrap_or(paper.beta),
-            anchor_steps: self.anchor_steps.unwrap_or(paper.anchor_steps),
-            finetune_steps: self.finetune_steps.unwrap_or(paper.finetune_steps),
-            fisher_batches: self.fisher_batches.unwrap_or(paper.fisher_batches),
-            interpolation: self.interpolation.unwrap_or(paper.interpolation),
-            multiplier: self.multiplier.unwrap_or(paper.multiplier),
-            candidates: self.candidates.unwrap_or(paper.candidates),
-            samples: self.samples.unwrap_or(paper.samples),
-            test_samples: self.test_samples.unwrap_or(paper.test_samples),
-            epochs: self.epochs.unwrap_or(paper.epochs),
-            memory_batch: self.memory_batch.unwrap_or(paper.memory_batch),
-            memory_per_class: self.memory,
-            angles: self.angles,
-            precision: self.precision,
-            ..paper
+        // What neither the method nor the benchmark reads stays as it is: it says nothing about the method's runs.
+        let benchmark = self.benchmark();
+        let reads = |setting| registered.reads().contains(&setting) || benchmark.reads().contains(&setting);
+        macro_rules! set {
+            ($($setting:ident: $field:ident = $flag:expr;)*) => {$(
+                if let Some(value) = $flag.filter(|_| reads(Setting::$setting)) {
+                    paper.$field = value;
+                }
+            )*};
+        }
+        set! {
+            Preset: preset = self.preset;
+            FirstOrder: first_order = Some(self.first_order);
+            Anchors: anchors = self.anchors;
+            AnchorNorm: anchor_norm = self.anchor_norm;
+            Rate: rate = self.rate;
+            Lambda: lambda = self.lambda;
+            Gamma: gamma = self.gamma;
+            Beta: beta = self.beta;
+            AnchorSteps: anchor_steps = self.anchor_steps;
+            FinetuneSteps: finetune_steps = self.finetune_steps;
+            FisherBatches: fisher_batches = self.fisher_batches;
+            Interpolation: interpolation = self.interpolation;
+            Multiplier: multiplier = self.multiplier;
+            Candidates: candidates = self.candidates;
+            Samples: samples = self.samples;
+            TestSamples: test_samples = self.test_samples;
+            Epochs: epochs = self.epochs;
+            MemoryBatch: memory_batch = self.memory_batch;
+            Memory: memory_per_class = self.memory;
+            Angles: angles = self.angles;
+        }
+        Settings { precision: self.precision, ..paper }
+    }
+
+    /// The settings that flags set.
+    fn given(&self) -> impl Iterator<Item = Setting> {
+        let flags = [
+            (Setting::Preset, self.preset.is_some()),
+            (Setting::FirstOrder, self.first_order),
+            (Setting::Anchors, self.anchors.is_some()),
+            (Setting::AnchorNorm, self.anchor_norm.is_some()),
+            (Setting::Rate, self.rate.is_some()),
+            (Setting::Lambda, self.lambda.is_some()),
+            (Setting::Gamma, self.gamma.is_some()),
+            (Setting::Beta, self.beta.is_some()),
+            (Setting::AnchorSteps, self.anchor_steps.is_some()),
+            (Setting::FinetuneSteps, self.finetune_steps.is_some()),
+            (Setting::FisherBatches, self.fisher_batches.is_some()),
+            (Setting::Interpolation, self.interpolation.is_some()),
+            (Setting::Multiplier, self.multiplier.is_some()),
+            (Setting::Candidates, self.candidates.is_some()),
+            (Setting::Samples, self.samples.is_some()),
+            (Setting::TestSamples, self.test_samples.is_some()),
+            (Setting::Epochs, self.epochs.is_some()),
+            (Setting::MemoryBatch, self.memory_batch.is_some()),
+            (Setting::Memory, self.memory.is_some()),
+            (Setting::Angles, self.angles.is_some()),
+        ];
+        flags.into_iter().filter(|(_, given)| *given).map(|(setting, _)| setting)
+    }
+
+    /// Which flag would change nothing, and why, if one would not.
+    pub fn without_effect(&self) -> Option<String> {
+        let of_setting = |setting: Setting| {
+            let why = self.why_unread(setting)?;
+            Some(format!("{} would change nothing: {why}", setting.flag()))
+        };
+        self.given().find_map(of_setting).or_else(|| self.data.without_effect(&[self.benchmark()]))
+    }
+
+    /// Why nothing that is to be run reads a setting; none if something does.
+    fn why_unread(&self, setting: Setting) -> Option<String> {
+        let benchmark = self.benchmark();
+        if benchmark.reads().contains(&setting) {
+            return None;
+        }
+        let model = benchmark.model();
+        let chosen = self.method.iter().filter_map(|name| methods::find(name));
+        let reasons: Vec<(&str, Option<&str>)> = chosen
+            .filter(|method| method.reads().contains(&setting))
+            .map(|method| (method.name(), method.ignores(setting, &self.settings(method.name(), &[]), &model)))
+            .collect();
+        match reasons.first() {
+            _ if reasons.iter().any(|(_, why)| why.is_none()) => None,
+            Some((method, why)) => Some(format!("{method} does not read it, as {}", why.unwrap_or_default())),
+            None => Some(format!(
+                "{} on {} does not read it; it is read by {}",
+                self.method.join(", "),
+                benchmark.name(),
+                readers(setting).join(", ")
+            )),
         }
     }
 
     /// The choices of --tuned.
     ///
     /// # Errors
-    /// If a file is not one, or is for another benchmark.
+    /// If a file is not one, or is for another benchmark, for a method that is not run, or for one that another file is for.
     pub fn read_tuned(&self) -> Result<Vec<Tuned>, CliError> {
-        let read = |path: &PathBuf| {
+        let mut chosen: Vec<Tuned> = vec![];
+        for path in &self.tuned {
             let unusable = |reason: String| CliError::Tuned { path: path.clone(), reason };
-            let text = std::fs::read_to_string(path).map_err(|e| unusable(e.to_string()))?;
-            let tuned: Tuned = serde_json::from_str(&text).map_err(|e| unusable(e.to_string()))?;
-            match tuned.benchmark == self.benchmark {
-                true => Ok(tuned),
-                false => Err(unusable(format!("it is for {}, and this run is on {}", tuned.benchmark, self.benchmark))),
+            let tuned = self.read_tuned_file(path)?;
+            if !self.method.contains(&&*tuned.method) {
+                let reason = format!("it is for {}, and this run is of {}", tuned.method, self.method.join(", "));
+                return Err(unusable(reason));
             }
-        };
-        self.tuned.iter().map(read).collect()
+            if chosen.iter().any(|other| other.method == tuned.method) {
+                return Err(unusable(format!("another file is for {}, too", tuned.method)));
+            }
+            chosen.push(tuned);
+        }
+        Ok(chosen)
+    }
+
+    fn read_tuned_file(&self, path: &Path) -> Result<Tuned, CliError> {
+        let unusable = |reason: String| CliError::Tuned { path: path.into(), reason };
+        let text = std::fs::read_to_string(path).map_err(|e| unusable(e.to_string()))?;
+        let tuned: Tuned = serde_json::from_str(&text).map_err(|e| unusable(e.to_string()))?;
+        match tuned.benchmark == self.benchmark {
+            true => Ok(tuned),
+            false => Err(unusable(format!("it is for {}, and this run is on {}", tuned.benchmark, self.benchmark))),
+        }
     }
 
     pub fn benchmark(&self) -> &'static dyn Benchmark {
@@ -248,6 +331,13 @@ impl RunArgs {
         let mut named = self.method.iter().enumerate();
         named.find(|(i, name)| self.method[..*i].contains(name)).map(|(_, name)| *name)
     }
+}
+
+/// The methods and benchmarks that read a setting.
+fn readers(setting: Setting) -> Vec<&'static str> {
+    let methods = methods::registry().iter().filter(|method| method.reads().contains(&setting)).map(|m| m.name());
+    let benchmarks = benchmarks::registry().iter().filter(|b| b.reads().contains(&setting)).map(|b| b.name());
+    methods.chain(benchmarks).collect()
 }
 
 fn defaults() -> Settings {

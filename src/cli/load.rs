@@ -15,6 +15,13 @@ pub struct DataFolder {
 }
 
 impl DataFolder {
+    /// Why the folder would change nothing, if one is named and none of these benchmarks looks for its data set.
+    pub fn without_effect(&self, benchmarks: &[&dyn Benchmark]) -> Option<String> {
+        let unread = self.folder.is_some() && benchmarks.iter().all(|benchmark| benchmark.is_built_in());
+        let titles = || benchmarks.iter().map(|benchmark| benchmark.title()).collect::<Vec<_>>().join(", ");
+        unread.then(|| format!("--data would change nothing: the data set of {} is part of the program", titles()))
+    }
+
     /// The benchmark's data set, from now on kept.
     ///
     /// # Errors

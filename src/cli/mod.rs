@@ -21,6 +21,8 @@ mod run;
 mod sizes;
 mod tune;
 mod tune_kernels;
+#[cfg(test)]
+mod walk;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use hindsight::bench::{FileError, Wrong};

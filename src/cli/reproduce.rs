@@ -111,6 +111,10 @@ pub fn run(args: &ReproduceArgs) -> Result<(), CliError> {
 
 /// The benchmarks that were asked for; else those of the paper whose data sets are there.
 fn present(args: &ReproduceArgs) -> Result<Vec<&'static dyn Benchmark>, CliError> {
+    let named: Vec<_> = args.benchmark.iter().filter_map(|name| benchmarks::find(name)).collect();
+    if let Some(message) = args.data.without_effect(&named).filter(|_| !named.is_empty()) {
+        super::refuse(message);
+    }
     let mut found = vec![];
     for &benchmark in benchmarks::registry() {
         let asked = args.benchmark.contains(&benchmark.name());

@@ -80,14 +80,23 @@ fn folder(args: &RunArgs, started: SystemTime) -> Result<RunFolder, CliError> {
 fn train(args: &RunArgs, folder: RunFolder, origin: Origin, kept: Kept) -> Result<(), CliError> {
     refuse_repeated_method(args);
     refuse_untrainable(args);
+    if let Some(message) = args.without_effect() {
+        super::refuse(message);
+    }
     let tuned = args.read_tuned()?;
+    for chosen in tuned.iter().filter(|tuned| tuned.saw_evaluation_tasks()) {
+        eprintln!(
+            "warning: the values of {} were chosen on evaluation tasks (tune --leak): its results are not to be reported",
+            chosen.method
+        );
+    }
     // A driver takes as long to start as data to be read.
     let (data, device) = rayon::join(|| args.data.load(args.benchmark(), args.quiet), || args.place.open());
     let (data, device) = (data?, device?);
     if args.explain || matches!(kept, Kept::Profile { .. }) {
         profile::explain(args, &tuned, &device)?;
     }
-    let mut session = Session::new(args, tuned, data, folder, &device, origin);
+    let mut session = Session::new(args, tuned, data, folder, &device, origin)?;
     let mut recorder = None;
     match kept {
         Kept::Progress { checkpoints, anew } => {
@@ -132,21 +141,22 @@ impl<'a> Session<'a> {
         folder: RunFolder,
         device: &Device,
         origin: Origin,
-    ) -> Self {
+    ) -> Result<Self, CliError> {
         let settings = args.settings(args.method[0], &tuned);
+        let tasks = args.benchmark().describe_tasks(data, &settings, &args.seeds())?;
         let live = Live::new(args.method.len() * settings.tasks, args.quiet, interrupt::watch());
         if !args.quiet {
             live.say(&format!("device: {}", device.describe()));
         }
-        Self {
+        Ok(Self {
             args,
             folder,
-            tasks: args.benchmark().describe_tasks(data, &settings, &args.seeds()),
+            tasks,
             results: Results::new(manifest(args, &tuned, data, device, origin), Vec::new()),
             finished: Vec::new(),
             tuned,
             live,
-        }
+        })
     }
 
     fn train_all(&mut self, device: &Device) -> Result<(), ExperimentError> {

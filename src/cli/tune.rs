@@ -69,6 +69,9 @@ pub fn run(args: &TuneArgs) -> Result<(), CliError> {
     if !benchmark.has_tuning_tasks() && !args.leak {
         return Err(CliError::NoTuningTasks(benchmark.title()));
     }
+    if let Some(message) = args.data.without_effect(&[benchmark]) {
+        super::refuse(message);
+    }
     let data = args.data.load(benchmark, args.quiet)?;
     let plan = plan(args, benchmark);
     if plan.configurations.len() == 1 {
@@ -181,8 +184,9 @@ fn describe(tuned: &Tuned, out: &Path) -> String {
     }
     let diverged = tuned.grid.len() - best.len();
     let file = out.join("tuned.json");
+    let leak = if tuned.saw_evaluation_tasks() { ", on evaluation tasks: never report on them" } else { "" };
     format!(
-        "{}\nThe first is chosen, of {} configurations ({diverged} diverged). Written to {}.\n\
+        "{}\nThe first is chosen, of {} configurations ({diverged} diverged){leak}. Written to {}.\n\
          Use it: hindsight run --benchmark {} --method {} --tuned {}\n",
         grid.to_text(),
         tuned.grid.len(),

@@ -8,7 +8,7 @@ use super::split::{Prepared, Split};
 use super::stream::{HELD_OUT, Preparation, TaskPlan};
 use super::{DataError, cifar100, digits, mnist};
 use crate::nn::{Mlp, Model, ResNet};
-use crate::settings::Settings;
+use crate::settings::{Setting, Settings};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::OnceLock;
@@ -30,6 +30,16 @@ pub trait Benchmark: Sync {
     /// Turns the defaults into the paper's sizes and values for it, where they differ (Experiments, Appendix C).
     fn paper_settings(&self, _: &mut Settings) {}
 
+    /// The settings that it reads beside its sizes.
+    fn reads(&self) -> &'static [Setting] {
+        &[]
+    }
+
+    /// Whether its data set is part of the program, so that none is looked for.
+    fn is_built_in(&self) -> bool {
+        true
+    }
+
     /// The most tasks, training images a task and test images a task that it can have.
     fn limits(&self) -> Limits {
         Limits { tasks: 1000, images_per_task: mnist::TRAIN_IMAGES - HELD_OUT, test_images: mnist::TEST_IMAGES }
@@ -47,9 +57,10 @@ pub trait Benchmark: Sync {
 
     /// A seed's tasks, in order: those of `settings.task_set`.
     ///
-    /// # Panics
-    /// If a task asks for more images than there are to draw from.
-    fn stream(&self, data: &ImageSet, settings: &Settings, seed: u64) -> Vec<TaskPlan>;
+    /// # Errors
+    /// If a task asks for more images than there are to draw from: of a class, where classes are dealt out to tasks; where every
+    /// task has all of them, of all together. (Such a task draws whatever classes come, and learns those that do.)
+    fn stream(&self, data: &ImageSet, settings: &Settings, seed: u64) -> Result<Vec<TaskPlan>, DataError>;
 
     /// The images and labels. They are read once, and kept.
     ///
@@ -78,12 +89,22 @@ pub trait Benchmark: Sync {
     }
 
     /// For the manifest: what makes each seed's tasks what they are, a list a seed.
-    fn describe_tasks(&self, data: &ImageSet, settings: &Settings, seeds: &[u64]) -> serde_json::Value {
-        let tasks = |seed| {
-            let tasks = self.stream(data, settings, seed);
-            tasks.into_iter().map(|task| task.about).collect::<Vec<serde_json::Value>>()
-        };
-        seeds.iter().map(|&seed| (seed.to_string(), tasks(seed).into())).collect::<serde_json::Map<_, _>>().into()
+    ///
+    /// # Errors
+    /// If a task asks for more images than there are.
+    fn describe_tasks(
+        &self,
+        data: &ImageSet,
+        settings: &Settings,
+        seeds: &[u64],
+    ) -> Result<serde_json::Value, DataError> {
+        let mut described = serde_json::Map::new();
+        for &seed in seeds {
+            let tasks = self.stream(data, settings, seed)?;
+            let about: Vec<serde_json::Value> = tasks.into_iter().map(|task| task.about).collect();
+            described.insert(seed.to_string(), about.into());
+        }
+        Ok(described.into())
     }
 }
 
@@ -116,6 +137,7 @@ static SPLIT_CIFAR100: Split = Split {
     prepared: Prepared::LessMeanImage,
     lambda: 1.0,
     candidates: 50,
+    built_in: false,
     read: |folder, _| cifar100::load(folder),
     kept: OnceLock::new(),
 };
@@ -135,6 +157,7 @@ static SPLIT_MINI_IMAGENET: Split = Split {
     prepared: Prepared::Scaled { mean: [0.485, 0.456, 0.406], deviation: [0.229, 0.224, 0.225] },
     lambda: 0.3,
     candidates: 25,
+    built_in: false,
     read: mini_imagenet::load,
     kept: OnceLock::new(),
 };
@@ -154,6 +177,7 @@ static SPLIT_DIGITS: Split = Split {
     // The paper's for the digits of MNIST, taken after 1, its value for colour images, had been seen to learn nothing here.
     lambda: 0.1,
     candidates: 50,
+    built_in: true,
     read: |_, _| Ok(digits::built_in()),
     kept: OnceLock::new(),
 };

@@ -79,6 +79,18 @@ pub enum DataError {
         /// Its value.
         found: u8,
     },
+    /// Fewer images than a stream of tasks takes.
+    #[error("{whose}: expected {expected} or more for each task, found {found}; {remedy}")]
+    TooFew {
+        /// Which images, of which class.
+        whose: String,
+        /// How many there are.
+        found: usize,
+        /// How many a task takes of them.
+        expected: usize,
+        /// What to do next.
+        remedy: String,
+    },
     /// A data set that is in none of the places where it is looked for.
     #[error(transparent)]
     NotFound(#[from] NotFound),

@@ -4,12 +4,13 @@
 //! Images are turned about their centre; a pixel shows the original one that is nearest to where it came
 //! from, and nothing where that lies outside.
 
+use super::DataError;
 use super::benchmarks::Benchmark;
 use super::image_set::ImageSet;
 use super::mnist::PIXELS;
-use super::stream::{BLANK, TUNING_TASKS, TaskPlan, digits, draw_images};
+use super::stream::{BLANK, TUNING_TASKS, TaskPlan, digits, draw_images, refuse_fewer_test_images};
 use crate::random::{Stream, generator};
-use crate::settings::{Angles, Settings, TaskSet};
+use crate::settings::{Angles, Setting, Settings, TaskSet};
 
 /// Pixels of a side.
 const SIDE: usize = 28;
@@ -31,17 +32,21 @@ impl Benchmark for RotatedMnist {
     fn summary(&self) -> &'static str {
         "one angle a task, growing from 0 to 180 degrees, ten classes"
     }
-    fn stream(&self, _: &ImageSet, settings: &Settings, seed: u64) -> Vec<TaskPlan> {
+    fn reads(&self) -> &'static [Setting] {
+        &[Setting::Angles]
+    }
+    fn stream(&self, data: &ImageSet, settings: &Settings, seed: u64) -> Result<Vec<TaskPlan>, DataError> {
+        refuse_fewer_test_images(data, settings)?;
         let first = match settings.task_set {
             TaskSet::Tuning => 0,
             TaskSet::Evaluation => TUNING_TASKS,
         };
         let angles = angles(settings, seed);
         let task = |(position, degrees): (usize, f64)| {
-            let images =
-                draw_images(&mut generator(seed, Stream::Data, (first + position) as u64), settings.images_per_task);
+            let mut random = generator(seed, Stream::Data, (first + position) as u64);
+            let images = draw_images(&mut random, data, settings.images_per_task)?;
             let about = serde_json::json!({ "degrees": degrees });
-            TaskPlan { map: rotation(degrees), images, classes: digits(), test: None, about }
+            Ok(TaskPlan { map: rotation(degrees), images, classes: digits(), test: None, about })
         };
         angles.into_iter().enumerate().map(task).collect()
     }

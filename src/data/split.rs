@@ -56,6 +56,8 @@ pub struct Split {
     pub lambda: f64,
     /// Candidates of MIR.
     pub candidates: usize,
+    /// Whether the set is part of the program.
+    pub built_in: bool,
     /// Reads the set.
     pub read: fn(Option<&Path>, Progress<'_>) -> Result<ImageSet, DataError>,
     /// The set, once it is read.
@@ -105,29 +107,32 @@ impl Benchmark for Split {
         let tasks = (self.classes - self.tuning_classes) / self.task_classes;
         Limits { tasks, images_per_task: train, test_images: test }
     }
+    fn is_built_in(&self) -> bool {
+        self.built_in
+    }
     fn task_classes(&self) -> usize {
         self.task_classes
     }
     fn has_tuning_tasks(&self) -> bool {
         self.tuning_classes >= TUNING_TASKS * self.task_classes
     }
-    fn stream(&self, data: &ImageSet, settings: &Settings, seed: u64) -> Vec<TaskPlan> {
+    fn stream(&self, data: &ImageSet, settings: &Settings, seed: u64) -> Result<Vec<TaskPlan>, DataError> {
         let order = self.class_order(settings.task_set, seed);
+        let deal = |part, labels| Deal { part, labels, of: &order, task_classes: self.task_classes };
+        let (train, test) = (deal(Part::Training, &data.train_labels), deal(Part::Test, &data.test_labels));
         // Each part has generators of its own, so that a tuning task has nothing to do with an evaluation task.
         let first = if settings.task_set == TaskSet::Tuning { 0 } else { TUNING_TASKS };
         let task = |(position, classes): (usize, &[u32])| {
             let mut random = generator(seed, Stream::Data, (first + position) as u64);
-            let mut images = taken(&data.train_labels, classes, settings.images_per_task, |of_class| {
-                random.shuffle(of_class);
-            });
+            let mut images = train.taken(classes, settings.images_per_task, |of_class| random.shuffle(of_class))?;
             random.shuffle(&mut images);
-            TaskPlan {
+            Ok(TaskPlan {
                 map: (0..data.pixels() as u32).collect(),
                 images,
                 classes: classes.to_vec(),
-                test: Some(taken(&data.test_labels, classes, settings.test_images, |_| {})),
+                test: Some(test.taken(classes, settings.test_images, |_| {})?),
                 about: serde_json::json!({ "classes": classes }),
-            }
+            })
         };
         order.chunks_exact(self.task_classes).take(settings.tasks).enumerate().map(task).collect()
     }
@@ -136,6 +141,7 @@ impl Benchmark for Split {
             return Ok(set);
         }
         let set = (self.read)(folder, progress)?;
+        refuse_empty_classes(self.title, &set)?;
         Ok(self.kept.get_or_init(|| set))
     }
     fn preparation(&self, data: &ImageSet) -> Option<Preparation> {
@@ -160,14 +166,77 @@ impl Benchmark for Split {
     }
 }
 
-/// `count` images of these classes, as many of each as can be, the first of each after `order` has ordered them.
-fn taken(labels: &[u8], classes: &[u32], count: usize, mut order: impl FnMut(&mut Vec<u32>)) -> Vec<u32> {
-    let of_class = |(position, &class): (usize, &u32)| {
-        let own = |(_, label): &(u32, &u8)| u32::from(**label) == class;
-        let mut images: Vec<u32> = (0..).zip(labels).filter(own).map(|(image, _)| image).collect();
-        order(&mut images);
-        images.truncate(count / classes.len() + usize::from(position < count % classes.len()));
-        images
-    };
-    classes.iter().enumerate().flat_map(of_class).collect()
+/// Sees that every class has training and test images.
+///
+/// # Errors
+/// Names the first class that has none.
+pub fn refuse_empty_classes(title: &str, set: &ImageSet) -> Result<(), DataError> {
+    for (part, labels) in [(Part::Training, &set.train_labels), (Part::Test, &set.test_labels)] {
+        if let Some(class) = (0..set.classes as u32).find(|class| count(labels, *class) == 0) {
+            let whose = format!("{title}, {} images of class {class}", part.name());
+            let remedy = "put back the class's images, or take a fresh copy of the data set".into();
+            return Err(DataError::TooFew { whose, found: 0, expected: 1, remedy });
+        }
+    }
+    Ok(())
+}
+
+/// A part of a data set.
+#[derive(Clone, Copy, PartialEq)]
+enum Part {
+    Training,
+    Test,
+}
+
+impl Part {
+    fn name(self) -> &'static str {
+        if self == Part::Training { "training" } else { "test" }
+    }
+}
+
+/// What a part's images are dealt out by.
+struct Deal<'a> {
+    part: Part,
+    labels: &'a [u8],
+    /// All classes that may be dealt out.
+    of: &'a [u32],
+    task_classes: usize,
+}
+
+impl Deal<'_> {
+    /// `count` images of these classes, as many of each as can be, the first of each after `order` has ordered them.
+    fn taken(
+        &self,
+        classes: &[u32],
+        count: usize,
+        mut order: impl FnMut(&mut Vec<u32>),
+    ) -> Result<Vec<u32>, DataError> {
+        let mut taken = vec![];
+        for (position, &class) in classes.iter().enumerate() {
+            let own = |(_, label): &(u32, &u8)| u32::from(**label) == class;
+            let mut images: Vec<u32> = (0..).zip(self.labels).filter(own).map(|(image, _)| image).collect();
+            let expected = count / classes.len() + usize::from(position < count % classes.len());
+            if images.len() < expected {
+                return Err(self.too_few(class, images.len(), expected));
+            }
+            order(&mut images);
+            taken.extend(&images[..expected]);
+        }
+        Ok(taken)
+    }
+
+    fn too_few(&self, class: u32, found: usize, expected: usize) -> DataError {
+        let least = self.of.iter().map(|&class| count(self.labels, class)).min().unwrap_or(0);
+        let remedy = match self.part {
+            _ if least == 0 => "a class without images cannot be learned: complete the data set".into(),
+            Part::Training => format!("take --per-class {least}, which every class has"),
+            Part::Test => format!("take --test-images {}, which every task has", least * self.task_classes),
+        };
+        DataError::TooFew { whose: format!("{} images of class {class}", self.part.name()), found, expected, remedy }
+    }
+}
+
+/// Images of a class.
+fn count(labels: &[u8], class: u32) -> usize {
+    labels.iter().filter(|label| u32::from(**label) == class).count()
 }

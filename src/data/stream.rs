@@ -1,8 +1,10 @@
 //! What a benchmark is to those who learn it: a sequence of tasks, each a way to show an image and the
 //! images that it trains on.
 
-use super::mnist::{CLASSES, TRAIN_IMAGES};
+use super::mnist::CLASSES;
+use super::{DataError, ImageSet};
 use crate::random::Generator;
+use crate::settings::Settings;
 
 /// Tasks of a seed's sequence that are for choosing hyper-parameters only (the paper's K).
 pub const TUNING_TASKS: usize = 3;
@@ -35,13 +37,31 @@ pub struct Preparation {
     pub shift: Vec<f64>,
 }
 
-/// `count` training images of MNIST, drawn from those not held out.
+/// `count` training images, drawn from those not held out, whatever their classes.
 ///
-/// # Panics
+/// # Errors
 /// If that is more than there are.
-pub(super) fn draw_images(random: &mut Generator, count: usize) -> Vec<u32> {
-    let drawn = random.sample_without_replacement(count, TRAIN_IMAGES - HELD_OUT);
-    drawn.into_iter().map(|image| (HELD_OUT + image) as u32).collect()
+pub(super) fn draw_images(random: &mut Generator, data: &ImageSet, count: usize) -> Result<Vec<u32>, DataError> {
+    let there = data.train_labels.len().saturating_sub(HELD_OUT);
+    if count > there {
+        let whose = format!("the training images after the first {HELD_OUT}, which are held out,");
+        return Err(DataError::TooFew {
+            whose,
+            found: there,
+            expected: count,
+            remedy: format!("take --images {there}"),
+        });
+    }
+    let drawn = random.sample_without_replacement(count, there);
+    Ok(drawn.into_iter().map(|image| (HELD_OUT + image) as u32).collect())
+}
+
+/// Sees that there are as many test images as every task is tested on: the first of all.
+pub(super) fn refuse_fewer_test_images(data: &ImageSet, settings: &Settings) -> Result<(), DataError> {
+    let (found, expected) = (data.test_labels.len(), settings.test_images);
+    let remedy = format!("take --test-images {found}");
+    let too_few = || DataError::TooFew { whose: "the test images".into(), found, expected, remedy };
+    if found < expected { Err(too_few()) } else { Ok(()) }
 }
 
 /// What undoes `map`: for each original pixel, where it is shown. A permutation shows each pixel once, a

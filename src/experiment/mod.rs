@@ -177,7 +177,7 @@ pub fn run_in_groups(
         return Err(ExperimentError::NoHalf);
     }
     let data = benchmark.data()?;
-    let footprint = footprint(method, Lab::new(&Device::Dry, benchmark, data, &experiment.runs[..1]));
+    let footprint = footprint(method, Lab::new(&Device::Dry, benchmark, data, &experiment.runs[..1])?);
     let at_a_time = fitting(&footprint, device, experiment.runs.len())?.min(at_most);
     observer.prepared(method.name(), &footprint, at_a_time, experiment.runs.len(), experiment.runs[0].settings.tasks);
     let recorder = observer.recorder().map(|recorder| recorder.of(method.name()));
@@ -187,10 +187,10 @@ pub fn run_in_groups(
         let keeper =
             checkpoints.as_ref().map(|all| all.keeper(footprint.per_run, benchmark, method.name(), runs, data, device));
         let kept = keeper.as_ref().map_or(Ok(None), Keeper::read)?;
-        let lab = |runs: &[RunSpec]| {
-            let mut lab = Lab::new(device, benchmark, data, runs);
+        let lab = |runs: &[RunSpec]| -> Result<Lab, ExperimentError> {
+            let mut lab = Lab::new(device, benchmark, data, runs)?;
             recorder.iter().for_each(|recorder| lab.session.record_with(recorder.clone()));
-            lab
+            Ok(lab)
         };
         let mut oracle = None;
         if runs[0].settings.anchors == AnchorKind::Oracle && method.name() == "hal" {
@@ -198,10 +198,10 @@ pub fn run_in_groups(
             learned.iter_mut().for_each(|run| run.settings.anchors = AnchorKind::Learned);
             oracle = match kept.as_ref().and_then(|kept| kept.future.clone()) {
                 Some(future) => Some(future),
-                None => Some(models_after_all_tasks(method, lab(&learned), observer)?),
+                None => Some(models_after_all_tasks(method, lab(&learned)?, observer)?),
             };
         }
-        let mut lab = lab(runs);
+        let mut lab = lab(runs)?;
         lab.future = oracle;
         finished.extend(Trial::new(&experiment.benchmark, runs, lab, keeper).run(method, kept, observer)?);
     }
@@ -214,7 +214,7 @@ pub fn run_in_groups(
 /// If the experiment cannot be run.
 pub fn explain(experiment: &Experiment, recorder: &Recorder) -> Result<(), ExperimentError> {
     let (benchmark, method) = find(&experiment.benchmark, &experiment.method)?;
-    let mut lab = Lab::new(&Device::Dry, benchmark, benchmark.data()?, &experiment.runs[..1]);
+    let mut lab = Lab::new(&Device::Dry, benchmark, benchmark.data()?, &experiment.runs[..1])?;
     lab.session.record_with(recorder.of(method.name()));
     footprint(method, lab);
     Ok(())

@@ -14,7 +14,7 @@ use hindsight_kernels::Launch;
 pub fn launches_of_step(benchmark: &str, method: &str) -> Result<Vec<Launch>, ExperimentError> {
     let (benchmark, method) = find(benchmark, method)?;
     let runs = RunSpec::seeds(&paper_settings(method, benchmark), &[0]);
-    let mut lab = Lab::new(&Device::Dry, benchmark, benchmark.data()?, &runs);
+    let mut lab = Lab::new(&Device::Dry, benchmark, benchmark.data()?, &runs)?;
     let mut learner = method.start(&mut lab);
     for task in 0..lab.settings.tasks.min(2) {
         learner.learn(&mut lab, task);

@@ -5,7 +5,7 @@
 use super::{BatchStream, Lab, Learner, Method};
 use crate::autodiff::{Tape, Var};
 use crate::program::Program;
-use crate::settings::Settings;
+use crate::settings::{Setting, Settings};
 
 /// Averaged gradient episodic memory.
 pub struct Agem;
@@ -19,6 +19,9 @@ impl Method for Agem {
     }
     fn summary(&self) -> &'static str {
         "steps that do not point against the gradient of the memory"
+    }
+    fn reads(&self) -> &'static [Setting] {
+        &[Setting::Rate, Setting::Memory, Setting::MemoryBatch]
     }
     fn paper_settings(&self, settings: &mut Settings) {
         // The released script says 10; Table 1 is what 256 give.

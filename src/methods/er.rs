@@ -3,6 +3,7 @@
 use super::{BatchStream, Lab, Learner, Method};
 use crate::autodiff::Tape;
 use crate::program::Program;
+use crate::settings::Setting;
 
 /// Experience replay from a ring buffer.
 pub struct ErRing;
@@ -16,6 +17,9 @@ impl Method for ErRing {
     }
     fn summary(&self) -> &'static str {
         "experience replay from a ring buffer"
+    }
+    fn reads(&self) -> &'static [Setting] {
+        &[Setting::Rate, Setting::Memory, Setting::MemoryBatch]
     }
     fn start(&self, lab: &mut Lab) -> Box<dyn Learner> {
         let replayed = lab.settings.memory_batch;

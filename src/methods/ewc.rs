@@ -9,7 +9,7 @@
 use super::{BatchStream, Lab, Learner, Method, RATES};
 use crate::autodiff::{Stored, Tape, Var};
 use crate::program::Program;
-use crate::settings::{Knob, Settings};
+use crate::settings::{Knob, Setting, Settings};
 
 /// Elastic weight consolidation.
 pub struct Ewc;
@@ -23,6 +23,9 @@ impl Method for Ewc {
     }
     fn summary(&self) -> &'static str {
         "a penalty on moving weights that mattered, by their Fisher information"
+    }
+    fn reads(&self) -> &'static [Setting] {
+        &[Setting::Rate, Setting::Lambda, Setting::FisherBatches]
     }
     fn paper_settings(&self, settings: &mut Settings) {
         settings.lambda = 10.0;

@@ -5,9 +5,9 @@ use super::mask::{masked, masks_of};
 use super::test::{Answer, Test, TestBatch, TestImages, Tested};
 use super::{Batch, BatchStream};
 use crate::autodiff::{Stored, Tape, Var};
-use crate::data::ImageSet;
 use crate::data::benchmarks::Benchmark;
 use crate::data::stream::{Preparation, TaskPlan};
+use crate::data::{DataError, ImageSet};
 use crate::memory::{Example, RingBuffer};
 use crate::nn::{KEPT, Mlp, Model, Outcome, Statistics};
 use crate::program::Session;
@@ -67,15 +67,24 @@ struct Run {
 impl Lab {
     /// Places the data of a benchmark on the device, initialises parameters.
     ///
+    /// # Errors
+    /// If tasks ask for more images than there are.
+    ///
     /// # Panics
     /// If the runs' settings differ in more than their knobs.
-    pub fn new(device: &Device, benchmark: &dyn Benchmark, data: &'static ImageSet, specs: &[RunSpec]) -> Lab {
+    pub fn new(
+        device: &Device,
+        benchmark: &dyn Benchmark,
+        data: &'static ImageSet,
+        specs: &[RunSpec],
+    ) -> Result<Lab, DataError> {
         let settings = &specs[0].settings;
         let common = |spec: &RunSpec| spec.settings.without_knobs() == settings.without_knobs();
         assert!(specs.iter().all(common), "runs of one program may differ in seeds and knobs only");
         let model = benchmark.model();
         let pixels = model.inputs();
-        let plans: Vec<_> = specs.iter().map(|spec| benchmark.stream(data, settings, spec.seed)).collect();
+        let plans = specs.iter().map(|spec| benchmark.stream(data, settings, spec.seed));
+        let plans = plans.collect::<Result<Vec<_>, _>>()?;
         let all_classes = plans[0][0].classes.len() == model.classes();
         let averages = model.initial_statistics();
 
@@ -102,7 +111,7 @@ impl Lab {
             test: None,
         };
         specs.iter().zip(plans).for_each(|(spec, plan)| lab.begin(spec, plan));
-        lab
+        Ok(lab)
     }
 
     /// Writes what the next run begins with.

@@ -11,7 +11,7 @@ use crate::autodiff::{Tape, Var};
 use crate::memory::{Example, Reservoir};
 use crate::program::Program;
 use crate::random::{Generator, Stream};
-use crate::settings::{Knob, Settings};
+use crate::settings::{Knob, Setting, Settings};
 
 /// Meta-experience replay.
 pub struct Mer;
@@ -25,6 +25,9 @@ impl Method for Mer {
     }
     fn summary(&self) -> &'static str {
         "single-example steps on a reservoir, of which a batch keeps a part"
+    }
+    fn reads(&self) -> &'static [Setting] {
+        &[Setting::Rate, Setting::Memory, Setting::MemoryBatch, Setting::Interpolation, Setting::Multiplier]
     }
     fn paper_settings(&self, settings: &mut Settings) {
         settings.rate = 0.03;

@@ -8,6 +8,7 @@ use crate::autodiff::{Stored, Tape, Var};
 use crate::memory::Reservoir;
 use crate::program::Program;
 use crate::random::{Generator, Stream};
+use crate::settings::Setting;
 
 /// Experience replay of the most interfered.
 pub struct Mir;
@@ -21,6 +22,9 @@ impl Method for Mir {
     }
     fn summary(&self) -> &'static str {
         "replay of those past examples that the coming step would harm most"
+    }
+    fn reads(&self) -> &'static [Setting] {
+        &[Setting::Rate, Setting::Memory, Setting::MemoryBatch, Setting::Candidates]
     }
     fn start(&self, lab: &mut Lab) -> Box<dyn Learner> {
         Box::new(Work::new(lab))

@@ -28,7 +28,7 @@ use crate::autodiff::Stored;
 use crate::data::benchmarks::Benchmark;
 use crate::nn::Model;
 use crate::program::Program;
-use crate::settings::{Knob, Settings};
+use crate::settings::{Knob, Setting, Settings};
 
 /// A continual-learning method.
 pub trait Method: Sync {
@@ -43,6 +43,14 @@ pub trait Method: Sync {
     /// Whether it can train this model.
     fn trains(&self, _: &Model) -> bool {
         true
+    }
+    /// The settings that it reads beside the benchmark's sizes.
+    fn reads(&self) -> &'static [Setting] {
+        &[Setting::Rate]
+    }
+    /// Why one of the settings that it reads has no effect together with others, or on this model; none if it has one.
+    fn ignores(&self, _: Setting, _: &Settings, _: &Model) -> Option<&'static str> {
+        None
     }
     /// The values of Appendix C among which its hyper-parameters are chosen.
     fn grid(&self) -> Vec<(Knob, &'static [f64])> {

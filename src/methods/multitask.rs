@@ -8,7 +8,7 @@ use super::{Lab, Learner, Method, Tested};
 use crate::memory::Example;
 use crate::program::Program;
 use crate::random::Stream;
-use crate::settings::Settings;
+use crate::settings::{Setting, Settings};
 
 /// Joint training.
 pub struct Multitask;
@@ -22,6 +22,9 @@ impl Method for Multitask {
     }
     fn summary(&self) -> &'static str {
         "oracle: the data of all tasks, shuffled"
+    }
+    fn reads(&self) -> &'static [Setting] {
+        &[Setting::Rate, Setting::Epochs]
     }
     fn start(&self, lab: &mut Lab) -> Box<dyn Learner> {
         lab.room_for_losses(steps(&lab.settings));

@@ -3,8 +3,9 @@
 use super::groups::{Group, groups};
 use super::{Grid, Spread, benchmark_title, method_title, paper};
 use crate::experiment::{DivergedAt, NotFinite, RunRecord};
+use crate::methods;
 use crate::program::Precision;
-use crate::settings::{AnchorKind, Settings};
+use crate::settings::{AnchorKind, Setting, Settings};
 use std::fmt::Write;
 
 const HEADER: [&str; 8] = ["Method", "Accuracy %", "paper", "differs", "Forgetting", "paper", "differs", "runs"];
@@ -52,18 +53,24 @@ fn place(at: DivergedAt) -> String {
 }
 
 fn heading(first: &RunRecord, runs: &[RunRecord]) -> String {
-    let Settings { tasks, images_per_task, test_images, preset, .. } = &first.settings;
+    let Settings { tasks, images_per_task, test_images, .. } = &first.settings;
     let mut seeds: Vec<u64> = runs.iter().map(|run| run.seed).collect();
     seeds.sort_unstable();
     seeds.dedup();
     let seeds: Vec<String> = seeds.iter().map(u64::to_string).collect();
+    // What no method here reads says nothing about these runs.
+    let reads = |run: &RunRecord, setting| methods::find(&run.method).is_none_or(|m| m.reads().contains(&setting));
+    let reader = |setting| runs.iter().find(|run| reads(run, setting));
+    let memory = reader(Setting::Memory).map(|run| format!("memory {} per class and task", run.memory_per_class));
+    let preset =
+        reader(Setting::Preset).map(|run| format!("preset {}{}", run.settings.preset, switches(&run.settings)));
+    let precision = Some(first.settings.precision).filter(|p| *p != Precision::Single).map(|p| p.to_string());
+    let seeds = Some(format!("seeds {}", seeds.join(" ")));
+    let parts: Vec<String> = [memory, preset, precision, seeds].into_iter().flatten().collect();
     format!(
-        "{}: {tasks} tasks of {images_per_task} images, tested on {test_images} after each\n\
-         memory {} per class and task, preset {preset}{}, seeds {}",
+        "{}: {tasks} tasks of {images_per_task} images, tested on {test_images} after each\n{}",
         benchmark_title(&first.benchmark),
-        first.memory_per_class,
-        switches(&first.settings),
-        seeds.join(" ")
+        parts.join(", ")
     )
 }
 
@@ -75,9 +82,6 @@ fn switches(settings: &Settings) -> String {
     }
     if settings.anchors != AnchorKind::Learned {
         let _ = write!(text, ", {} anchors", settings.anchors);
-    }
-    if settings.precision != Precision::Single {
-        let _ = write!(text, ", {}", settings.precision);
     }
     text
 }

@@ -28,7 +28,7 @@ impl AnchorPicture {
         let anchors = run.anchors.as_ref()?;
         let benchmark = benchmarks::find(&cell.benchmark)?;
         let data = benchmark.data().ok()?;
-        let plan = benchmark.stream(data, &cell.settings, cell.seeds[0]).pop()?;
+        let plan = benchmark.stream(data, &cell.settings, cell.seeds[0]).ok()?.pop()?;
         let shown = |&image: &u32| {
             let image = &data.train_images[image as usize * data.pixels()..][..data.pixels()];
             let pixel = |&p: &u32| if p == BLANK { 0.0 } else { f32::from(image[p as usize]) / 255.0 };

@@ -198,7 +198,8 @@ impl Cells {
         let folder = RunFolder::create(&self.path(cell), true)?;
         // Last what says that the cell is finished.
         folder.save_details(runs)?;
-        folder.save(&Results::new(manifest, records), &benchmark.describe_tasks(data, &cell.settings, &cell.seeds))
+        let tasks = benchmark.describe_tasks(data, &cell.settings, &cell.seeds).expect("the cell was computed from it");
+        folder.save(&Results::new(manifest, records), &tasks)
     }
 }
 

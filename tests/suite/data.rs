@@ -9,9 +9,11 @@ use hindsight::data::idx::{Idx, parse};
 use hindsight::data::mnist::{self, CLASSES, PIXELS, TEST_IMAGES, TRAIN_IMAGES};
 use hindsight::data::rotated_mnist::{angles, rotation};
 use hindsight::data::stream::{BLANK, HELD_OUT, TaskPlan, shown_at};
-use hindsight::data::{Checksum, benchmarks};
+use hindsight::data::{Checksum, ImageSet, benchmarks};
+use hindsight::device::Device;
+use hindsight::methods::{self, Lab, Tested};
 use hindsight::random::{Stream, generator};
-use hindsight::settings::{Angles, Settings, TaskSet};
+use hindsight::settings::{Angles, RunSpec, Settings, TaskSet};
 use proptest::prelude::*;
 
 /// An IDX file of 2 x 3 bytes.
@@ -37,7 +39,7 @@ fn complains(bytes: &[u8], parts: &[&str]) {
 
 fn plans(benchmark: &str, settings: &Settings, seed: u64) -> Vec<TaskPlan> {
     let benchmark = benchmarks::find(benchmark).unwrap();
-    benchmark.stream(benchmark.data().unwrap(), settings, seed)
+    benchmark.stream(benchmark.data().unwrap(), settings, seed).unwrap()
 }
 
 fn sized(tasks: usize, images_per_task: usize, task_set: TaskSet) -> Settings {
@@ -47,6 +49,61 @@ fn sized(tasks: usize, images_per_task: usize, task_set: TaskSet) -> Settings {
 /// The permuted tasks that a seed is evaluated on.
 fn stream(seed: u64, tasks: usize, images: usize) -> Vec<TaskPlan> {
     plans("permuted-mnist", &sized(tasks, images, TaskSet::Evaluation), seed)
+}
+
+/// Made-up digits of which none is a 3: 100 training images beside those held out, and 50 for tests.
+fn digits_without_threes() -> &'static ImageSet {
+    let labels = |count: usize| (0..count).map(|n| [0, 1, 2, 4, 5, 6, 7, 8, 9][n % 9]).collect::<Vec<u8>>();
+    let images = |labels: &[u8]| {
+        let image = |(n, label): (usize, &u8)| {
+            let label = usize::from(*label);
+            (0..784).map(move |p| if p / 78 == label { 200 + (n * 7 + p) as u8 % 50 } else { 0 })
+        };
+        labels.iter().enumerate().flat_map(image).collect::<Vec<u8>>()
+    };
+    let (train_labels, test_labels) = (labels(5100), labels(50));
+    Box::leak(Box::new(ImageSet {
+        shape: [28, 28, 1],
+        classes: 10,
+        train_images: images(&train_labels),
+        test_images: images(&test_labels),
+        train_labels,
+        test_labels,
+        checksums: vec![],
+    }))
+}
+
+#[test]
+fn tasks_that_have_all_digits_learn_those_that_there_are() {
+    let data = digits_without_threes();
+    for name in ["permuted-mnist", "rotated-mnist"] {
+        let benchmark = benchmarks::find(name).unwrap();
+        let settings = Settings {
+            tasks: 2,
+            images_per_task: 100,
+            test_images: 50,
+            anchor_steps: 2,
+            finetune_steps: 2,
+            samples: 2,
+            test_samples: 2,
+            ..Settings::default()
+        };
+        for method in methods::registry() {
+            let mut lab = Lab::new(&Device::Cpu, benchmark, data, &RunSpec::seeds(&settings, &[0])).unwrap();
+            let mut learner = method.start(&mut lab);
+            for task in 0..2 {
+                learner.learn(&mut lab, task);
+                let found = learner.test(&mut lab, task).map(Tested::rows).unwrap_or_default();
+                let fine = found.iter().flatten().all(|found| (0.0..=1.0).contains(found));
+                assert!(fine, "{} on {name}: {found:?}", method.name());
+            }
+        }
+        let refusal = |settings: &Settings| benchmark.stream(data, settings, 0).unwrap_err().to_string();
+        let said = refusal(&Settings { images_per_task: 101, ..settings.clone() });
+        assert!(said.contains("expected 101") && said.contains("--images 100"), "{said}");
+        let said = refusal(&Settings { test_images: 51, ..settings });
+        assert!(said.contains("expected 51") && said.contains("--test-images 50"), "{said}");
+    }
 }
 
 #[test]

@@ -36,11 +36,14 @@ fn devices() -> impl Iterator<Item = Device> {
 #[test]
 fn a_run_whose_last_step_leaves_no_finite_model_has_diverged() {
     let settings = Settings { tasks: 1, images_per_task: 10, rate: 1e30, ..small() };
-    for device in [Some(Device::Cpu), adapter()].into_iter().flatten() {
-        for method in methods::registry().iter().filter(|method| !method.name().starts_with("vcl")) {
-            for FinishedRun { record, losses, .. } in trained(method.name(), &settings, &device) {
-                assert!(losses.iter().flatten().all(|loss| loss.is_finite()), "{}: {losses:?}", method.name());
-                let at = record.diverged_at.unwrap_or_else(|| panic!("{} is said to be fine", method.name()));
+    let all: Vec<&str> = methods::registry().iter().map(|method| method.name()).collect();
+    for (device, names) in [(Some(Device::Cpu), &all[..]), (adapter(), &["finetune"])] {
+        let Some(device) = device else { continue };
+        // VCL's rate is Adam's own.
+        for name in names.iter().filter(|name| !name.starts_with("vcl")) {
+            for FinishedRun { record, losses, .. } in trained(name, &settings, &device) {
+                assert!(losses.iter().flatten().all(|loss| loss.is_finite()), "{name}: {losses:?}");
+                let at = record.diverged_at.unwrap_or_else(|| panic!("{name} is said to be fine"));
                 assert_eq!((record.diverged, at.task, at.step), (true, 1, None));
                 assert!(record.matrix == [[0.0]] && record.accuracy == 0.0);
             }
@@ -155,12 +158,11 @@ fn a_logit_that_a_mask_keeps_out_is_looked_at_and_the_mask_is_not() {
 }
 
 #[test]
-fn a_logit_beyond_half_precision_is_found_where_logits_are_kept_in_it() {
+fn what_overflows_half_precision_is_found_in_the_logits() {
     for (precision, fine) in [(Precision::Single, true), (Precision::HalfStorage, false)] {
         let settings = Settings { precision, ..small() };
-        let large = |_: &Lab, theta: &mut [f64]| {
-            (0..10).for_each(|class| set_weights(theta, 256, 256..257, class, 1e5));
-        };
+        // The first layer's biases: its units are kept in half precision, which ends at 65,504.
+        let large = |_: &Lab, theta: &mut [f64]| theta[784 * 256..785 * 256].fill(1e5);
         let found = found(&Device::Cpu, "permuted-mnist", &settings, large);
         assert_eq!(found.iter().all(|found| *found >= 0.0), fine, "{found:?}");
     }

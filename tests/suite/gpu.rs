@@ -49,7 +49,7 @@ pub fn lab(device: &Device, settings: &Settings, seeds: &[u64]) -> Lab {
 }
 
 pub fn lab_on(benchmark: &'static dyn Benchmark, device: &Device, settings: &Settings, seeds: &[u64]) -> Lab {
-    Lab::new(device, benchmark, benchmark.data().unwrap(), &RunSpec::seeds(settings, seeds))
+    Lab::new(device, benchmark, benchmark.data().unwrap(), &RunSpec::seeds(settings, seeds)).unwrap()
 }
 
 #[test]

@@ -4,10 +4,10 @@ use crate::gpu::{adapter, lab_on};
 use hindsight::autodiff::{Tape, Var};
 use hindsight::data::ImageSet;
 use hindsight::data::benchmarks::Benchmark;
-use hindsight::data::split::{Prepared, Split};
+use hindsight::data::split::{Prepared, Split, refuse_empty_classes};
 use hindsight::device::Device;
 use hindsight::methods::{self, Batch, Lab, Tested};
-use hindsight::settings::{AnchorNorm, Settings, TaskSet};
+use hindsight::settings::{AnchorNorm, RunSpec, Settings, TaskSet};
 use std::sync::OnceLock;
 
 const CLASSES: usize = 14;
@@ -33,6 +33,7 @@ const fn made_up(filters: &'static [usize]) -> Split {
         prepared: Prepared::LessMeanImage,
         lambda: 1.0,
         candidates: 6,
+        built_in: true,
         read: |_, _| Ok(colours()),
         kept: OnceLock::new(),
     }
@@ -87,7 +88,7 @@ fn every_class_has_one_task_and_tuning_classes_none() {
     let data = colours();
     let classes = |task_set, tasks, seed| {
         let settings = Settings { task_set, tasks, ..settings() };
-        COLOURS.stream(&data, &settings, seed).into_iter().map(|task| task.classes).collect::<Vec<_>>()
+        COLOURS.stream(&data, &settings, seed).unwrap().into_iter().map(|task| task.classes).collect::<Vec<_>>()
     };
     let mut all = classes(TaskSet::Evaluation, 4, 5).concat();
     assert_ne!(classes(TaskSet::Evaluation, 4, 6).concat(), all, "a seed has an order of its own");
@@ -100,7 +101,7 @@ fn every_class_has_one_task_and_tuning_classes_none() {
 #[test]
 fn a_task_has_the_images_of_its_classes_each_once() {
     let data = colours();
-    for task in COLOURS.stream(&data, &settings(), 5) {
+    for task in COLOURS.stream(&data, &settings(), 5).unwrap() {
         let of = |images: &[u32], labels: &[u8], class: u32| {
             images.iter().filter(|&&image| u32::from(labels[image as usize]) == class).count()
         };
@@ -115,9 +116,56 @@ fn a_task_has_the_images_of_its_classes_each_once() {
         assert!(!task.images.is_sorted(), "they come in a random order");
     }
     let fewer = Settings { images_per_task: 7, ..settings() };
-    let task = &COLOURS.stream(&data, &fewer, 5)[1];
+    let task = &COLOURS.stream(&data, &fewer, 5).unwrap()[1];
     let first = task.images.iter().filter(|&&i| u32::from(data.train_labels[i as usize]) == task.classes[0]);
     assert_eq!((task.images.len(), first.count()), (7, 4));
+}
+
+/// Gives `count` images of one class to another.
+fn relabel(labels: &mut [u8], from: u8, to: u8, count: usize) {
+    labels.iter_mut().filter(|label| **label == from).take(count).for_each(|label| *label = to);
+}
+
+#[test]
+fn a_class_with_fewer_images_than_a_task_takes_is_refused_with_a_way_out() {
+    let mut data = colours();
+    relabel(&mut data.train_labels, 9, 10, 2);
+    relabel(&mut data.test_labels, 12, 13, 1);
+    let all = Settings { tasks: 4, ..settings() };
+    let refusal = |data: &ImageSet, settings: &Settings| COLOURS.stream(data, settings, 5).unwrap_err().to_string();
+    let said = refusal(&data, &all);
+    assert!(said.contains("training images of class 9: expected 20 or more for each task, found 18"), "{said}");
+    assert!(said.contains("--per-class 18"), "{said}");
+    let fewer = Settings { images_per_task: 36, ..all };
+    let said = refusal(&data, &fewer);
+    assert!(said.contains("test images of class 12: expected 6 or more for each task, found 5"), "{said}");
+    assert!(said.contains("--test-images 10"), "{said}");
+    let settings = Settings { test_images: 10, ..fewer };
+    for task in COLOURS.stream(&data, &settings, 5).unwrap() {
+        assert_eq!((task.images.len(), task.test.unwrap().len()), (36, 10));
+    }
+    // Tuning tasks have other classes.
+    assert!(COLOURS.stream(&data, &Settings { task_set: TaskSet::Tuning, ..self::settings() }, 5).is_ok());
+    let data: &'static ImageSet = Box::leak(Box::new(data));
+    let lab = |settings: &Settings| Lab::new(&Device::Cpu, &COLOURS, data, &RunSpec::seeds(settings, &[5]));
+    assert!(lab(&Settings { images_per_task: 40, ..settings.clone() }).is_err());
+    let mut lab = lab(&settings).unwrap();
+    let mut learner = methods::find("er").unwrap().start(&mut lab);
+    learner.learn(&mut lab, 0);
+    assert!(lab.test()[0].iter().all(|found| (0.0..=1.0).contains(found)));
+}
+
+#[test]
+fn a_class_without_images_is_refused_when_it_is_read_and_when_it_is_dealt() {
+    for (of_test, part) in [(false, "training"), (true, "test")] {
+        let mut data = colours();
+        relabel(if of_test { &mut data.test_labels } else { &mut data.train_labels }, 7, 8, 99);
+        let read = refuse_empty_classes("Colours", &data).unwrap_err().to_string();
+        assert!(read.contains(&format!("Colours, {part} images of class 7")) && read.contains("found 0"), "{read}");
+        let dealt = COLOURS.stream(&data, &Settings { tasks: 4, ..settings() }, 5).unwrap_err().to_string();
+        assert!(dealt.contains("class 7") && dealt.contains("found 0") && dealt.contains("complete"), "{dealt}");
+    }
+    assert!(refuse_empty_classes("Colours", &colours()).is_ok());
 }
 
 #[test]

@@ -109,6 +109,20 @@ fn a_choice_is_written_and_used_and_a_killed_search_goes_on() {
 }
 
 #[test]
+fn a_choice_made_on_evaluation_tasks_says_so_when_it_is_made_and_when_it_is_taken() {
+    let home = tempfile::tempdir().unwrap();
+    let out = home.path().join("tuned");
+    let output = tune(&out, &["--method=finetune", "--leak", "--quiet"]);
+    assert!(stdout(&output).contains("never report on them"), "{}", stdout(&output));
+    let file = out.join("tuned.json");
+    let run = ["run", "--device=cpu", "--method=finetune", "--tasks=2", "--images=20", "--test-images=20", "--seeds=1"];
+    let folder = home.path().join("run");
+    let place = ["--quiet", "--tuned", file.to_str().unwrap(), "--out", folder.to_str().unwrap()];
+    let said = stderr(&hindsight(&[&run[..], &place].concat()));
+    assert!(said.contains("warning") && said.contains("evaluation tasks"), "{said}");
+}
+
+#[test]
 fn a_choice_for_another_benchmark_or_no_choice_at_all_is_refused() {
     let home = tempfile::tempdir().unwrap();
     let file = home.path().join("tuned.json");

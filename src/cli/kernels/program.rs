@@ -31,6 +31,9 @@ impl ProgramArgs {
             refuse(error);
         }
         let benchmark = benchmarks::find(self.benchmark).expect("the command line lets only registered ones pass");
+        if let Some(message) = self.data.without_effect(&[benchmark]) {
+            crate::cli::refuse(message);
+        }
         self.data.load(benchmark, false)?;
         let launches = experiment::launches_of_step(self.benchmark, method).map_err(KernelsError::Program)?;
         Ok(Some(launches))

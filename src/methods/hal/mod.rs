@@ -12,10 +12,10 @@ use super::choice::Choice;
 use super::{Batch, BatchStream, Lab, Learner, Method, RATES};
 use crate::autodiff::{Stored, Tape, Var};
 use crate::memory::Example;
-use crate::nn::Outcome;
+use crate::nn::{Model, Outcome};
 use crate::program::Program;
 use crate::random::{Generator, Stream};
-use crate::settings::{AnchorKind, AnchorNorm, Knob, Preset, Settings};
+use crate::settings::{AnchorKind, AnchorNorm, Knob, Preset, Setting, Settings};
 use anchors::Search;
 
 /// HAL.
@@ -30,6 +30,38 @@ impl Method for Hal {
     }
     fn summary(&self) -> &'static str {
         "ER-Ring, and anchors learned in hindsight that must not move"
+    }
+    fn reads(&self) -> &'static [Setting] {
+        use Setting::*;
+        &[
+            Rate,
+            Memory,
+            MemoryBatch,
+            Preset,
+            FirstOrder,
+            Anchors,
+            AnchorNorm,
+            Lambda,
+            Gamma,
+            Beta,
+            AnchorSteps,
+            FinetuneSteps,
+        ]
+    }
+    fn ignores(&self, setting: Setting, settings: &Settings, model: &Model) -> Option<&'static str> {
+        use Setting::{AnchorNorm, AnchorSteps, Beta, FinetuneSteps, Gamma};
+        let searches = !matches!(settings.anchors, AnchorKind::Real | AnchorKind::Mean);
+        match setting {
+            AnchorNorm => (model.statistics() == 0).then_some("its model has no batch normalisation"),
+            AnchorSteps | FinetuneSteps | Gamma | Beta if !searches => Some("such --anchors are not searched for"),
+            FinetuneSteps | Gamma | Beta if settings.anchor_steps == 0 => {
+                Some("--anchor-steps 0 searches for no anchors")
+            }
+            FinetuneSteps if settings.preset == Preset::Paper => {
+                Some("with --preset paper the search looks ahead by one pass over the memory")
+            }
+            _ => None,
+        }
     }
     fn grid(&self) -> Vec<(Knob, &'static [f64])> {
         const STRENGTHS: [f64; 7] = [0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0];

@@ -15,6 +15,7 @@ use super::snapshot::Snapshot;
 use super::{Answer, BatchStream, Lab, Learner, Method, Test, Tested};
 use crate::autodiff::Tape;
 use crate::program::Program;
+use crate::settings::Setting;
 use exemplars::Exemplars;
 use herding::{Herding, unit_rows};
 
@@ -30,6 +31,9 @@ impl Method for Icarl {
     }
     fn summary(&self) -> &'static str {
         "exemplars by herding, distillation on them, nearest mean of exemplars"
+    }
+    fn reads(&self) -> &'static [Setting] {
+        &[Setting::Rate, Setting::Memory, Setting::MemoryBatch]
     }
     fn start(&self, lab: &mut Lab) -> Box<dyn Learner> {
         Box::new(Work::new(lab))

@@ -17,7 +17,7 @@ use crate::memory::{Coreset, Example};
 use crate::nn::Model;
 use crate::program::Program;
 use crate::random::Stream;
-use crate::settings::Knob;
+use crate::settings::{Knob, Setting};
 use prediction::{Noise, Prediction};
 use state::State;
 
@@ -36,6 +36,9 @@ impl Method for Vcl {
     }
     fn summary(&self) -> &'static str {
         "a Gaussian posterior a weight, each task's prior the last one's posterior"
+    }
+    fn reads(&self) -> &'static [Setting] {
+        &[Setting::Samples, Setting::TestSamples, Setting::Epochs]
     }
     fn grid(&self) -> Vec<(Knob, &'static [f64])> {
         vec![] // Appendix C has none: the released code's values were taken.
@@ -57,6 +60,9 @@ impl Method for VclRandom {
     }
     fn summary(&self) -> &'static str {
         "VCL, and a random coreset that it learns from before each test"
+    }
+    fn reads(&self) -> &'static [Setting] {
+        &[Setting::Samples, Setting::TestSamples, Setting::Epochs, Setting::Memory]
     }
     fn grid(&self) -> Vec<(Knob, &'static [f64])> {
         vec![]

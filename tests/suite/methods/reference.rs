@@ -20,7 +20,7 @@ pub struct World {
 
 impl World {
     pub fn new(settings: &Settings, seed: u64) -> World {
-        World { plans: permuted().stream(permuted().data().unwrap(), settings, seed) }
+        World { plans: permuted().stream(permuted().data().unwrap(), settings, seed).unwrap() }
     }
 
     pub fn examples(&self, task: usize) -> Vec<Example> {
