@@ -9,10 +9,13 @@
 //! [`profile`] where the time of a run went, [`mod@bench`] how fast the kernels are.
 //! [`files`] reads files that come from elsewhere, [`npy`] reads and writes NumPy's arrays.
 
+#![deny(clippy::print_stderr, clippy::print_stdout)]
+
 pub mod autodiff;
 pub mod bench;
 pub mod data;
 pub mod device;
+mod disk;
 pub mod experiment;
 pub mod memory;
 pub mod methods;

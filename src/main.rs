@@ -1,5 +1,8 @@
 //! The program `hindsight`: see `hindsight --help`, and README.md.
 
+// They panic where nothing can be written (a closed terminal, a full disk): `cli::say` and `cli::print` do not.
+#![deny(clippy::print_stderr, clippy::print_stdout)]
+
 mod cli;
 
 use std::process::ExitCode;
@@ -8,7 +11,7 @@ fn main() -> ExitCode {
     match cli::run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{error}");
+            cli::say(&error);
             error.exit_code()
         }
     }

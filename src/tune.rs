@@ -219,7 +219,8 @@ impl Chunks {
         hex(&Md5::digest(text)[..8]) + "-"
     }
 
-    fn path(&self, chunk: &Experiment) -> PathBuf {
+    /// A chunk's file: after its name a hash of what makes its results.
+    pub fn path(&self, chunk: &Experiment) -> PathBuf {
         self.folder.join(format!("{}{}.json", Chunks::name(chunk), self.made.key()))
     }
 

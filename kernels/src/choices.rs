@@ -128,6 +128,12 @@ impl Choices {
         self.made().insert(class, variant);
     }
 
+    /// Makes these choices, by their names, and none where one is no variant's.
+    pub(crate) fn take(&self, names: &BTreeMap<String, String>) -> Result<(), ChoicesError> {
+        self.made().extend(by_name(names)?);
+        Ok(())
+    }
+
     /// All of them: names of variants by class.
     pub fn names(&self) -> BTreeMap<String, String> {
         self.made().iter().map(|(class, variant)| (class.clone(), variant.name().to_string())).collect()

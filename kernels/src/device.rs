@@ -202,6 +202,52 @@ impl Device {
         sharing as f64 / rayon::current_num_threads() as f64
     }
 
+    /// The fewest steps to hand over at a time, of so many runs, that keep all of the device busy.
+    pub fn steps_at_a_time(&self, runs: usize, order: Order) -> usize {
+        let threads = rayon::current_num_threads();
+        match (self, order) {
+            (Device::Gpu(_) | Device::Dry, _) => 1,
+            (_, Order::Independent) => threads.div_ceil(runs),
+            // Each run is computed by as many threads; else threads take runs in turns of an eighth.
+            (_, Order::Sequential) => {
+                if runs <= threads {
+                    1
+                } else {
+                    8
+                }
+            }
+        }
+    }
+
+    /// Waits until a GPU has done what it was handed before `mark`, and moves the mark to now. What was handed over
+    /// between two calls is so what it has to do meanwhile. The CPU is never behind.
+    pub fn keep_up(&self, mark: &mut Option<Mark>) {
+        let Device::Gpu(gpu) = self else { return };
+        if let Some(Mark(before)) = mark.replace(Mark(gpu.now())) {
+            gpu.wait_until(before);
+        }
+    }
+
+    /// Takes these variants from now on, by class, as [`choices`](Self::choices) names them. Nothing is written.
+    ///
+    /// # Errors
+    /// If a variant is unknown; none is taken then.
+    pub fn choose(&self, names: &BTreeMap<String, String>) -> Result<(), ChoicesError> {
+        match self {
+            Device::Gpu(gpu) => gpu.traits().choices.take(names),
+            _ => Ok(()),
+        }
+    }
+
+    /// What a run's bits depend on, by name: an adapter and its driver, or a processor, however many threads it has.
+    pub fn identity(&self) -> BTreeMap<&'static str, String> {
+        let (name, of) = match self {
+            Device::Gpu(_) => ("driver", self.driver()),
+            _ => ("processor", processor()),
+        };
+        [("adapter", self.adapter_name()), (name, of)].into()
+    }
+
     /// All adapters of this machine.
     pub fn list() -> Vec<AdapterSummary> {
         crate::gpu::summaries()
@@ -240,6 +286,14 @@ impl Device {
             _ => format!("{}, {}", self.adapter_name(), self.driver()),
         }
     }
+}
+
+/// A point in what was handed to a GPU.
+pub struct Mark(wgpu::SubmissionIndex);
+
+/// This machine's name, where the system tells.
+pub fn host() -> String {
+    sysinfo::System::host_name().unwrap_or_else(|| "an unnamed machine".into())
 }
 
 /// The processor's name, where the system tells; else its architecture.

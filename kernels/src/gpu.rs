@@ -126,6 +126,16 @@ impl Gpu {
         self.wait_for(wgpu::PollType::wait_indefinitely());
     }
 
+    /// Submits what waits for a submission, and says how far that is.
+    pub(crate) fn now(&self) -> wgpu::SubmissionIndex {
+        self.queue.submit([])
+    }
+
+    /// Waits until all that was submitted by then is done.
+    pub(crate) fn wait_until(&self, then: wgpu::SubmissionIndex) {
+        self.wait_for(wgpu::PollType::Wait { submission_index: Some(then), timeout: None });
+    }
+
     fn wait_for(&self, what: wgpu::PollType) {
         self.counters.waits.fetch_add(1, Relaxed);
         self.device.poll(what).expect("the device was lost while it was computing");

@@ -53,7 +53,7 @@ pub use conv::{Conv, ConvPart, Window};
 pub use count_correct::CountCorrect;
 pub use count_not_finite::CountNotFinite;
 pub use cross_entropy::CrossEntropy;
-pub use device::{AdapterSummary, Device, DeviceChoice, DeviceError, Room, processor};
+pub use device::{AdapterSummary, Device, DeviceChoice, DeviceError, Mark, Room, host, processor};
 pub use executable::{Executable, Order};
 pub use expr::{Access, Binary, Epilogue, Instruction, Unary};
 pub use float::Float;

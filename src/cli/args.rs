@@ -28,7 +28,7 @@ pub struct RunCommand {
     #[command(flatten)]
     pub often: HowOften,
 
-    /// Go on, as its command said, with a run that was cut short after more than a minute; the run folder
+    /// Go on, as its command said, with a run that was cut short; the run folder
     #[arg(long, value_name = "DIR", exclusive = true, help_heading = "Where")]
     pub resume: Option<PathBuf>,
 }
@@ -36,7 +36,8 @@ pub struct RunCommand {
 /// How often checkpoints are written.
 #[derive(Args)]
 pub struct HowOften {
-    /// Seconds from one checkpoint to the next, which is written when a task ends and removed when all is finished
+    /// Seconds from one checkpoint to the next, which is written when a task ends and removed when all is finished (a run that is
+    /// to stop writes one first)
     #[arg(long, value_name = "SECONDS", default_value_t = 60, help_heading = "Where")]
     checkpoint_every: u64,
 }
@@ -285,6 +286,15 @@ impl RunArgs {
                 readers(setting).join(", ")
             )),
         }
+    }
+
+    /// Makes relative paths those of the folder where the command was typed. (The run folder is where it is found.)
+    pub fn resolve(&mut self, directory: &Path) {
+        self.tuned
+            .iter_mut()
+            .chain(self.place.paths())
+            .chain(self.data.paths())
+            .for_each(|path| *path = directory.join(&path));
     }
 
     /// The choices of --tuned.

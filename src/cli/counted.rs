@@ -1,6 +1,7 @@
 //! Something long that is counted, bytes or images: a bar on a terminal, now and then a plain line elsewhere, nothing
 //! before it has taken a while.
 
+use super::say;
 use hindsight::data::mini_imagenet::Notice;
 use hindsight::files::shown;
 use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -47,7 +48,7 @@ impl Counted {
         }
         match self.terminal {
             true => self.bar.set_draw_target(ProgressDrawTarget::stderr()),
-            false => eprintln!("{}", self.line(done, of)),
+            false => say(self.line(done, of)),
         }
         *last = Instant::now();
     }
@@ -69,7 +70,9 @@ impl Counted {
             Notice::Decoded { done, of } => self.at(done as u64, Some(of as u64)),
             Notice::NotKept { file, source } => self.bar.suspend(|| {
                 let file = shown(file);
-                eprintln!("warning: {file}: cannot be written ({source}); the images will be decoded again next time");
+                say(format!(
+                    "warning: {file}: cannot be written ({source}); the images will be decoded again next time"
+                ));
             }),
         }
     }

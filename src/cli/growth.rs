@@ -1,7 +1,7 @@
 //! `hindsight bench --growth`: how the cost of HAL grows with its sizes, beside a prediction.
 
 use super::bench::{BenchArgs, bar, refuse_to_replace};
-use super::{CliError, interrupt, print};
+use super::{CliError, interrupt, print, say};
 use hindsight::bench::growth::{Axis, Point, axes};
 use hindsight::bench::{Ceilings, Effort, Machine, table};
 use hindsight::device::Device;
@@ -32,10 +32,9 @@ pub fn run(args: &BenchArgs, device: &Device) -> Result<(), CliError> {
             }
             bar.set_message(format!("{} {value}", axis.name));
             if bar.is_hidden() {
-                eprintln!("{} {value} ..", axis.name);
+                say(format!("{} {value} ..", axis.name));
             }
-            let failed = |source| CliError::Experiment { source, finished: 0, folder: None };
-            points.push(axis.measure(device, &ceilings, value, samples).map_err(failed)?);
+            points.push(axis.measure(device, &ceilings, value, samples)?);
             bar.inc(1);
         }
         bar.suspend(|| print(&format!("\n{}: {}\n{}", axis.name, axis.what, grid(axis, &points).to_text())))?;

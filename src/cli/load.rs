@@ -22,6 +22,11 @@ impl DataFolder {
         unread.then(|| format!("--data would change nothing: the data set of {} is part of the program", titles()))
     }
 
+    /// The folder, if one is named.
+    pub fn paths(&mut self) -> impl Iterator<Item = &mut PathBuf> {
+        self.folder.iter_mut()
+    }
+
     /// The benchmark's data set, from now on kept.
     ///
     /// # Errors

@@ -29,7 +29,7 @@ use hindsight::bench::{FileError, Wrong};
 use hindsight::data::DataError;
 use hindsight::data::fetch::FetchError;
 use hindsight::device::DeviceError;
-use hindsight::experiment::{CheckpointError, ExperimentError};
+use hindsight::experiment::{CheckpointError, ExperimentError, Origin};
 use hindsight::report::{FolderError, ReadError};
 use hindsight_kernels::WgslError;
 use std::io::{self, Write};
@@ -75,8 +75,8 @@ enum Command {
 }
 
 /// The `hindsight run` that a command line is, as a checkpoint has it.
-fn run_command(command: &[String]) -> Option<args::RunCommand> {
-    match Cli::try_parse_from(command).ok()?.command? {
+fn run_command(origin: &Origin) -> Option<args::RunCommand> {
+    match Cli::try_parse_from(origin.command.iter().map(|word| &word.0)).ok()?.command? {
         Command::Run(run) => Some(*run),
         _ => None,
     }
@@ -97,14 +97,20 @@ pub enum CliError {
     #[error("error: {0}")]
     Device(#[from] DeviceError),
     /// The experiment failed; what was finished by then is kept.
-    #[error("error: {source}\n{}", kept(*finished, folder.as_deref()))]
+    #[error("error: {source}\n{left}")]
     Experiment {
         /// What happened.
         source: ExperimentError,
-        /// Runs that finished.
-        finished: usize,
-        /// Where they were written, if they could be.
-        folder: Option<PathBuf>,
+        /// What there is of it.
+        left: Box<Left>,
+    },
+    /// Results could not be written at the end; they have been printed.
+    #[error("error: {source}{}", going_on(resumable.as_deref()))]
+    NotSaved {
+        /// What happened.
+        source: FolderError,
+        /// The run folder, if it has checkpoints.
+        resumable: Option<PathBuf>,
     },
     /// Results cannot be read.
     #[error("error: {0}")]
@@ -156,8 +162,8 @@ pub enum CliError {
     Unfinished(PathBuf),
     /// A folder whose runs cannot be gone on with.
     #[error(
-        "error: {} has no checkpoint of a `hindsight run` to go on from (it ended within a minute, or is finished); \
-         run it again",
+        "error: {} has no checkpoint of a `hindsight run` to go on from: it is finished, or was killed before the first one; \
+         then its folder counts as empty, so give the same command again",
         .0.display()
     )]
     NoCheckpoint(PathBuf),
@@ -224,41 +230,56 @@ pub enum CliError {
     #[error("error: cannot write to standard output: {0}")]
     Output(io::Error),
     /// Ctrl-C; what was finished by then is kept.
-    #[error("interrupted: {}", ended(*finished, folder.as_deref(), resumable.as_deref()))]
-    Interrupted {
-        /// Runs that finished.
-        finished: usize,
-        /// Where they were written, if they could be.
-        folder: Option<PathBuf>,
-        /// The run folder, if it has checkpoints.
-        resumable: Option<PathBuf>,
-    },
+    #[error("interrupted: {0}")]
+    Interrupted(Box<Left>),
+}
+
+impl From<ExperimentError> for CliError {
+    /// Of an experiment that leaves nothing.
+    fn from(source: ExperimentError) -> CliError {
+        CliError::Experiment { source, left: Box::default() }
+    }
+}
+
+/// What an experiment leaves that did not come to its end.
+#[derive(Debug, Default)]
+pub struct Left {
+    /// Runs that finished.
+    pub finished: usize,
+    /// Where they were written, if they could be.
+    pub folder: Option<PathBuf>,
+    /// Where finished tasks of the others were written, if there are any and they could be.
+    pub unfinished: Option<PathBuf>,
+    /// The run folder, if it has checkpoints.
+    pub resumable: Option<PathBuf>,
+}
+
+impl std::fmt::Display for Left {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match (self.finished, &self.folder) {
+            (0, _) => write!(f, "no run had finished")?,
+            (n, Some(folder)) => write!(f, "{n} finished run(s) are in {}", folder.display())?,
+            (n, None) => write!(f, "{n} finished run(s) are printed above")?,
+        }
+        if let Some(path) = &self.unfinished {
+            write!(f, "; finished tasks of the others are in {}", path.display())?;
+        }
+        f.write_str(&going_on(self.resumable.as_deref()))
+    }
 }
 
 impl CliError {
     /// 130 after Ctrl-C, as shells have it, else 1. (2, a wrong command line, is clap's.)
     pub fn exit_code(&self) -> ExitCode {
         match self {
-            CliError::Interrupted { .. } | CliError::Paused(_) | CliError::StoppedBench { .. } => ExitCode::from(130),
+            CliError::Interrupted(_) | CliError::Paused(_) | CliError::StoppedBench { .. } => ExitCode::from(130),
             _ => ExitCode::FAILURE,
         }
     }
 }
 
-fn kept(finished: usize, folder: Option<&Path>) -> String {
-    match (finished, folder) {
-        (0, _) => "no run had finished, nothing was written".into(),
-        (n, Some(folder)) => format!("{n} finished run(s) are in {}", folder.display()),
-        (n, None) => format!("{n} finished run(s) are printed above"),
-    }
-}
-
-fn ended(finished: usize, folder: Option<&Path>, resumable: Option<&Path>) -> String {
-    match (finished, resumable) {
-        (_, None) => kept(finished, folder),
-        (0, Some(resumable)) => format!("go on with `hindsight run --resume {}`", resumable.display()),
-        (n, Some(resumable)) => format!("{n} finished; go on with `hindsight run --resume {}`", resumable.display()),
-    }
+fn going_on(resumable: Option<&Path>) -> String {
+    resumable.map_or_else(String::new, |folder| format!("; go on with `hindsight run --resume {}`", folder.display()))
 }
 
 /// Does what the command line says. A wrong command line ends the program here, with clap's help.
@@ -276,6 +297,11 @@ pub fn run() -> Result<(), CliError> {
         Some(Command::Kernels(args)) => kernels::run(&args),
         None => print(&Cli::command().render_help().to_string()),
     }
+}
+
+/// Writes a line to standard error. That it can't be written (a closed terminal, a full disk) is no reason to end.
+pub fn say(text: impl std::fmt::Display) {
+    let _ = io::stderr().write_all(format!("{text}\n").as_bytes());
 }
 
 /// Prints an answer. A reader who has seen enough (`| head`) is no failure.

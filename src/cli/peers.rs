@@ -2,7 +2,7 @@
 
 use super::bench::{BenchArgs, bar};
 use super::progress::Live;
-use super::{CliError, interrupt, print};
+use super::{CliError, interrupt, print, say};
 use hindsight::bench::peers::{PeerTime, Work, peers};
 use hindsight::bench::{Effort, Machine, cases, measure};
 use hindsight::data::benchmarks;
@@ -68,7 +68,7 @@ fn compared(
     for peer in peers.iter().take_while(|_| !stop.load(Ordering::Relaxed)) {
         bar.set_message(peer.name);
         if bar.is_hidden() {
-            eprintln!("{}: {} ..", work.name(), peer.name);
+            say(format!("{}: {} ..", work.name(), peer.name));
         }
         match peer.time(folder, &python, hardware) {
             Ok(time) => {
@@ -119,11 +119,7 @@ fn hal(seeds: usize, device: &Device) -> Result<(f64, Option<f64>), CliError> {
         let finished = experiment::run(&experiment, device, &mut live);
         live.end();
         let seconds = start.elapsed().as_secs_f64();
-        finished.map(|runs| (seconds, runs)).map_err(|source| CliError::Experiment {
-            source,
-            finished: 0,
-            folder: None,
-        })
+        finished.map(|runs| (seconds, runs)).map_err(CliError::from)
     };
     let all: Vec<u64> = (0..seeds as u64).collect();
     train(&Settings { tasks: 2, ..settings.clone() }, &all[..1])?;

@@ -22,6 +22,11 @@ pub struct Place {
 }
 
 impl Place {
+    /// The files that it names.
+    pub fn paths(&mut self) -> impl Iterator<Item = &mut PathBuf> {
+        self.kernels_from.iter_mut()
+    }
+
     pub fn open(&self) -> Result<Device, CliError> {
         self.open_as(&self.device)
     }

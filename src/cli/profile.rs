@@ -37,8 +37,7 @@ pub fn explain(args: &RunArgs, tuned: &[Tuned], device: &Device) -> Result<(), C
             method: (*method).into(),
             runs: RunSpec::seeds(&args.settings(method, tuned), &args.seeds()[..1]),
         };
-        let failed = |source| CliError::Experiment { source, finished: 0, folder: None };
-        experiment::explain(&experiment, &recorder).map_err(failed)?;
+        experiment::explain(&experiment, &recorder)?;
     }
     let programs: Vec<_> = recorder.programs().into_iter().map(|program| program.explanation).collect();
     print(&hindsight::profile::explain(&programs))

@@ -1,7 +1,8 @@
 //! Live progress: a bar on a terminal, now and then a plain line elsewhere, nothing when quiet.
 
+use super::say;
 use hindsight::experiment::{CheckpointError, Checkpoints, Observer, Progress};
-use hindsight::program::{Footprint, Recorder};
+use hindsight::program::{Footprint, Recorder, Stop};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::{IsTerminal, stderr};
 use std::sync::Arc;
@@ -60,7 +61,7 @@ impl Live {
 
     /// Says something above the bar.
     pub fn say(&self, text: &str) {
-        self.bar.suspend(|| eprintln!("{text}"));
+        self.bar.suspend(|| say(text));
     }
 
     /// Takes the bar away.
@@ -99,25 +100,27 @@ impl Observer for Live {
         let line = format!("{}, about {} s left", describe(progress), self.left().as_secs());
         let due = self.last_line.elapsed() >= BETWEEN_LINES || progress.task == progress.tasks;
         if self.plain && due {
-            eprintln!("{line}");
+            say(&line);
             self.last_line = Instant::now();
         }
         self.bar.set_message(line);
     }
 
-    fn stop_requested(&self) -> bool {
-        self.stop.load(Ordering::Relaxed)
+    fn stop(&self) -> Option<Stop> {
+        let stop = self.stop.clone();
+        Some(Arc::new(move |_| stop.load(Ordering::Relaxed)))
     }
 
     fn checkpoints(&self) -> Option<&Checkpoints> {
         self.checkpoints.as_ref()
     }
 
-    fn resumed(&mut self, method: &str, done: usize, tasks: usize) {
+    fn resumed(&mut self, method: &str, done: usize, tasks: usize, within: bool) {
         self.resumed += done as u64;
         self.bar.inc(done as u64);
         if !self.quiet {
-            self.say(&format!("{method}: goes on after task {done} of {tasks}"));
+            let (after, task) = if within { ("within", done + 1) } else { ("after", done) };
+            self.say(&format!("{method}: goes on {after} task {task} of {tasks}"));
         }
     }
 

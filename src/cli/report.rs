@@ -1,6 +1,6 @@
 //! `hindsight report`: any set of run folders, side by side.
 
-use super::{CliError, print};
+use super::{CliError, print, say};
 use clap::Args;
 use hindsight::files::shown_lines;
 use hindsight::report::{FolderError, Results, Source, Summary, export, write_file};
@@ -37,7 +37,7 @@ pub fn run(args: &ReportArgs) -> Result<(), CliError> {
         match source {
             Ok(source) => sources.push(source),
             Err(error) => {
-                eprintln!("{}", shown_lines(&error.to_string()));
+                say(shown_lines(&error.to_string()));
                 failed = Some(error);
             }
         }
@@ -56,7 +56,7 @@ fn read(folder: &Path) -> Result<Source, CliError> {
     let results = Results::read(folder)?;
     let (losses, wrong) = export::read_losses(folder, &results.runs);
     if let Some(wrong) = wrong {
-        eprintln!("warning: {}", shown_lines(&wrong));
+        say(format!("warning: {}", shown_lines(&wrong)));
     }
     Ok(Source { folder: folder.to_owned(), results, losses })
 }

@@ -6,7 +6,7 @@ use super::place::Place;
 use super::progress::Live;
 use super::sizes::SizeArgs;
 use super::tune::not_used_lines;
-use super::{CliError, interrupt, names, print};
+use super::{CliError, interrupt, names, print, say};
 use clap::Args;
 use hindsight::data::DataError;
 use hindsight::data::benchmarks::{self, Benchmark};
@@ -14,7 +14,7 @@ use hindsight::device::Device;
 use hindsight::experiment::{self, Checkpoints, ExperimentError, FinishedRun, Origin};
 use hindsight::files;
 use hindsight::report::manifest::DeviceRecord;
-use hindsight::report::{Results, benchmark_title, paper, time, write_file};
+use hindsight::report::{Lock, Results, benchmark_title, paper, time, write_file};
 use hindsight::reproduce::{AnchorPicture, Cell, Cells, Reproduction, Selection, Target, markdown, page};
 use hindsight::settings::Settings;
 use std::path::PathBuf;
@@ -79,6 +79,8 @@ struct Work<'a> {
 }
 
 pub fn run(args: &ReproduceArgs) -> Result<(), CliError> {
+    interrupt::watch();
+    let _lock = if args.dry_run { None } else { Some(Lock::take(&args.out)?) };
     let device = args.place.open()?;
     let work = Work::new(args, &device)?;
     let needed = work.needed();
@@ -103,7 +105,7 @@ pub fn run(args: &ReproduceArgs) -> Result<(), CliError> {
     live.end();
     if let Err(CliError::Paused(_)) = outcome {
         let finished = needed.iter().filter(|cell| work.find(cell).is_some()).count();
-        eprintln!("{finished} of {} cells are finished", needed.len());
+        say(format!("{finished} of {} cells are finished", needed.len()));
     }
     outcome?;
     work.write(&device)
@@ -129,9 +131,9 @@ fn present(args: &ReproduceArgs) -> Result<Vec<&'static dyn Benchmark>, CliError
             Err(_) if args.quiet => {}
             Err(CliError::Data(DataError::NotFound(_))) => {
                 let title = benchmark.title();
-                eprintln!("{title} is left out: its data set is not here; `hindsight data` says how to get it");
+                say(format!("{title} is left out: its data set is not here; `hindsight data` says how to get it"));
             }
-            Err(error) => eprintln!("{} is left out: {error}", benchmark.title()),
+            Err(error) => say(format!("{} is left out: {error}", benchmark.title())),
         }
     }
     Ok(found)
@@ -154,7 +156,7 @@ impl<'a> Work<'a> {
         for folder in &args.reuse {
             if let Err(differences) = cells.reuse(Results::read(folder)?) {
                 let differs = differences.join(", ");
-                eprintln!("warning: {} is not reused: other {differs}", files::shown(folder));
+                say(format!("warning: {} is not reused: other {differs}", files::shown(folder)));
             }
         }
         Ok(Work { args, selection, targets, cells })
@@ -179,7 +181,7 @@ impl<'a> Work<'a> {
 
     fn find(&self, cell: &Cell) -> Option<Vec<experiment::RunRecord>> {
         self.cells.find(cell).unwrap_or_else(|error| {
-            eprintln!("warning: {error}");
+            say(format!("warning: {error}"));
             None
         })
     }
@@ -210,15 +212,15 @@ impl<'a> Work<'a> {
 
     /// Of a cell that takes long: the same command goes on with it.
     fn checkpoints(&self, cell: &Cell) -> Checkpoints {
-        let origin = Origin { command: cell.arguments(), started_at: time::rfc3339(SystemTime::now()) };
+        let origin = Origin::of(cell.arguments(), time::rfc3339(SystemTime::now()));
         Checkpoints::new(&self.cells.path(cell), self.args.often.every(), origin)
     }
 
     fn train(&self, cell: &Cell, device: &Device, live: &mut Live) -> Result<Vec<FinishedRun>, CliError> {
         live.keep(self.checkpoints(cell));
         experiment::run(&cell.experiment(), device, live).map_err(|error| match error {
-            ExperimentError::Interrupted => CliError::Paused(self.args.out.clone()),
-            source => CliError::Experiment { source, finished: 0, folder: Some(self.args.out.clone()) },
+            ExperimentError::Interrupted(_) => CliError::Paused(self.args.out.clone()),
+            error => error.into(),
         })
     }
 

@@ -1,24 +1,25 @@
 //! `hindsight tune`: a method's grid on the tuning tasks, chunk by chunk.
 
-use super::args::{count, within};
+use super::args::{HowOften, count, within};
 use super::load::DataFolder;
 use super::place::Place;
 use super::progress::Live;
 use super::sizes::ImageArgs;
-use super::{CliError, interrupt, names, print};
+use super::{CliError, interrupt, names, print, say};
 use clap::Args;
 use hindsight::data::benchmarks::{self, Benchmark};
 use hindsight::data::stream::TUNING_TASKS;
 use hindsight::device::Device;
-use hindsight::experiment::{self, Experiment, ExperimentError, RunRecord};
+use hindsight::experiment::{self, Checkpoints, Experiment, ExperimentError, Origin, RunRecord};
 use hindsight::files;
 use hindsight::methods;
 use hindsight::report::manifest::{DeviceRecord, Provenance};
-use hindsight::report::{Grid, write_file};
+use hindsight::report::{Grid, Lock, time, write_file};
 use hindsight::settings::{Settings, TaskSet};
 use hindsight::tune::{Chunks, Plan, Tuned, configurations};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 /// Runs in one program unless told otherwise: a hundred megabytes of parameters and what belongs to them on
 /// the CPU, and within what every GPU binds at once.
@@ -59,12 +60,16 @@ pub struct TuneArgs {
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 
+    #[command(flatten)]
+    often: HowOften,
+
     /// No progress, only the choice
     #[arg(long, short)]
     quiet: bool,
 }
 
 pub fn run(args: &TuneArgs) -> Result<(), CliError> {
+    interrupt::watch();
     let benchmark = benchmarks::find(args.benchmark).expect("the command line lets only registered ones pass");
     if !benchmark.has_tuning_tasks() && !args.leak {
         return Err(CliError::NoTuningTasks(benchmark.title()));
@@ -80,6 +85,7 @@ pub fn run(args: &TuneArgs) -> Result<(), CliError> {
     let device = args.place.open()?;
     let default = || Path::new("tuned").join(format!("{}-{}", args.benchmark, args.method));
     let out = args.out.clone().unwrap_or_else(default);
+    let _lock = Lock::take(&out)?;
     let chunks = plan.chunks(args.chunk);
     let made = Provenance::here(&DeviceRecord::of(&device), benchmarks::checksums(data));
     let folder = Chunks::new(&out.join("chunks"), made);
@@ -100,7 +106,7 @@ pub fn run(args: &TuneArgs) -> Result<(), CliError> {
     for (chunk, known) in chunks.iter().zip(kept) {
         records.extend(match known {
             Some(known) => known,
-            None => compute(chunk, &folder, &device, &mut live, &out)?,
+            None => compute(args, chunk, &folder, &device, &mut live, &out)?,
         });
     }
     live.end();
@@ -127,7 +133,7 @@ fn plan(args: &TuneArgs, benchmark: &'static dyn Benchmark) -> Plan {
 
 fn find(folder: &Chunks, chunk: &Experiment) -> Option<Vec<RunRecord>> {
     folder.find(chunk).unwrap_or_else(|error| {
-        eprintln!("warning: {error}");
+        say(format!("warning: {error}"));
         None
     })
 }
@@ -146,18 +152,24 @@ pub fn not_used_lines(what: &str, folder: &Path, differences: Vec<Vec<&str>>) ->
 }
 
 fn compute(
+    args: &TuneArgs,
     chunk: &Experiment,
     folder: &Chunks,
     device: &Device,
     live: &mut Live,
     out: &Path,
 ) -> Result<Vec<RunRecord>, CliError> {
+    let progress = folder.path(chunk).with_extension("");
+    let origin = Origin::of_this_program(time::rfc3339(SystemTime::now()));
+    live.keep(Checkpoints::new(&progress, args.often.every(), origin));
     let finished = experiment::run(chunk, device, live).map_err(|error| match error {
-        ExperimentError::Interrupted => CliError::Paused(out.to_owned()),
-        source => CliError::Experiment { source, finished: 0, folder: Some(out.to_owned()) },
+        ExperimentError::Interrupted(_) => CliError::Paused(out.to_owned()),
+        error => error.into(),
     })?;
     let records: Vec<RunRecord> = finished.into_iter().map(|run| run.record).collect();
     folder.keep(chunk, &records)?;
+    Checkpoints::remove(&progress);
+    let _ = std::fs::remove_dir(progress); // It is empty.
     Ok(records)
 }
 

@@ -6,16 +6,17 @@ mod step;
 mod trial;
 
 pub use checkpoint::{CheckpointError, Checkpoints, Origin};
-pub use record::{Anchors, DivergedAt, FinishedRun, NotFinite, RunRecord};
+pub(crate) use record::finite;
+pub use record::{Anchors, DivergedAt, FinishedRun, NotFinite, RunRecord, UnfinishedRun};
 pub use step::launches_of_step;
 
 use crate::data::DataError;
 use crate::data::benchmarks::{self, Benchmark};
 use crate::device::{Device, Room};
 use crate::methods::{self, Lab, Learned};
-use crate::program::{Footprint, Precision, Recorder};
+use crate::program::{Footprint, Precision, Recorder, SessionState, Stop};
 use crate::settings::{AnchorKind, RunSpec};
-use checkpoint::Keeper;
+use checkpoint::{Checkpoint, Keeper};
 use trial::Trial;
 
 /// What is to be run.
@@ -46,16 +47,16 @@ pub trait Observer {
     fn prepared(&mut self, _method: &str, _footprint: &Footprint, _at_a_time: usize, _runs: usize, _tasks: usize) {}
     /// A task was learned and tested.
     fn task_finished(&mut self, progress: &Progress<'_>);
-    /// Whether to stop at the next occasion.
-    fn stop_requested(&self) -> bool {
-        false
+    /// Who is asked, several times a second, whether to stop. None: nobody.
+    fn stop(&self) -> Option<Stop> {
+        None
     }
     /// Where it is kept how far long runs have come, and read again. None: nowhere.
     fn checkpoints(&self) -> Option<&Checkpoints> {
         None
     }
-    /// Runs go on after their first `_done` of `_tasks` tasks, as a checkpoint has them.
-    fn resumed(&mut self, _method: &str, _done: usize, _tasks: usize) {}
+    /// Runs go on after their first `_done` of `_tasks` tasks, or `_within` the next, as a checkpoint has them.
+    fn resumed(&mut self, _method: &str, _done: usize, _tasks: usize, _within: bool) {}
     /// A checkpoint could not be written; the runs go on.
     fn checkpoint_failed(&mut self, _error: &CheckpointError) {}
     /// Who is told what programs are compiled, and when their launches run.
@@ -67,9 +68,9 @@ pub trait Observer {
 /// Why an experiment has no result.
 #[derive(Debug, thiserror::Error)]
 pub enum ExperimentError {
-    /// The observer asked for it.
+    /// The observer asked for it. What was known of the runs at hand, and is in their checkpoint, if one could be written.
     #[error("interrupted")]
-    Interrupted,
+    Interrupted(Vec<UnfinishedRun>),
     /// A method on a benchmark whose model it cannot train.
     #[error(
         "{method} is for fully connected networks, as in the paper, and {benchmark} is learned by a convolutional one; \
@@ -182,28 +183,46 @@ pub fn run_in_groups(
     observer.prepared(method.name(), &footprint, at_a_time, experiment.runs.len(), experiment.runs[0].settings.tasks);
     let recorder = observer.recorder().map(|recorder| recorder.of(method.name()));
     let checkpoints = observer.checkpoints().cloned();
-    let mut finished = vec![];
-    for runs in experiment.runs.chunks(at_a_time) {
-        let keeper =
-            checkpoints.as_ref().map(|all| all.keeper(footprint.per_run, benchmark, method.name(), runs, data, device));
-        let kept = keeper.as_ref().map_or(Ok(None), Keeper::read)?;
+    let mut finished: Vec<FinishedRun> = vec![];
+    while finished.len() < experiment.runs.len() {
+        let (first, rest) = (finished.len(), &experiment.runs[finished.len()..]);
+        let begin = |all: &Checkpoints| all.begin(experiment, data, device, footprint.per_run, first, at_a_time);
+        let (count, mut keeper, kept) = match &checkpoints {
+            Some(all) => begin(all).map(|(count, keeper, kept)| (count, Some(keeper), kept))?,
+            None => (at_a_time.min(rest.len()), None, None),
+        };
+        let runs = &rest[..count];
         let lab = |runs: &[RunSpec]| -> Result<Lab, ExperimentError> {
             let mut lab = Lab::new(device, benchmark, data, runs)?;
             recorder.iter().for_each(|recorder| lab.session.record_with(recorder.clone()));
             Ok(lab)
         };
-        let mut oracle = None;
-        if runs[0].settings.anchors == AnchorKind::Oracle && method.name() == "hal" {
-            let mut learned = runs.to_vec();
-            learned.iter_mut().for_each(|run| run.settings.anchors = AnchorKind::Learned);
-            oracle = match kept.as_ref().and_then(|kept| kept.future.clone()) {
-                Some(future) => Some(future),
-                None => Some(models_after_all_tasks(method, lab(&learned)?, observer)?),
-            };
-        }
+        let is_oracle = runs[0].settings.anchors == AnchorKind::Oracle && method.name() == "hal";
+        let (kept, oracle) = match kept {
+            kept if !is_oracle => (kept, None),
+            Some(kept @ Checkpoint { future: Some(_), .. }) => {
+                let future = kept.future.clone();
+                (Some(kept), future)
+            }
+            first_pass => {
+                let mut learned = runs.to_vec();
+                learned.iter_mut().for_each(|run| run.settings.anchors = AnchorKind::Learned);
+                let lab = lab(&learned)?;
+                let state = first_pass.map(|kept| kept.state);
+                (None, Some(models_after_all_tasks(method, lab, state, keeper.as_mut(), observer)?))
+            }
+        };
         let mut lab = lab(runs)?;
         lab.future = oracle;
-        finished.extend(Trial::new(&experiment.benchmark, runs, lab, keeper).run(method, kept, observer)?);
+        let more_follow = first + count < experiment.runs.len();
+        match Trial::new(&experiment.benchmark, runs, lab, keeper).run(method, kept, more_follow, observer) {
+            Ok(runs) => finished.extend(runs),
+            Err(ExperimentError::Interrupted(unfinished)) => {
+                let all = finished.iter().map(UnfinishedRun::from).chain(unfinished);
+                return Err(ExperimentError::Interrupted(all.collect()));
+            }
+            Err(error) => return Err(error),
+        }
     }
     Ok(finished)
 }
@@ -247,6 +266,9 @@ fn fitting(footprint: &Footprint, device: &Device, runs: usize) -> Result<usize,
     }
 }
 
+/// Of a state that is not of the tasks that its checkpoint has.
+const TOO_FAR: &str = "its number of steps is not that of its tasks";
+
 /// What makes a run smaller.
 const SMALLER: &str = "take smaller tasks (--images, --test-images), a smaller --memory-batch, or another --device";
 
@@ -254,18 +276,39 @@ fn mib(bytes: u64) -> u64 {
     bytes.div_ceil(1 << 20)
 }
 
-/// The oracle's first pass: where the parameters end up.
+/// The oracle's first pass: where the parameters end up. It goes on from `kept`, and can be stopped, as the second.
 fn models_after_all_tasks(
     method: &dyn methods::Method,
     mut lab: Lab,
-    observer: &dyn Observer,
+    kept: Option<SessionState>,
+    mut keeper: Option<&mut Keeper>,
+    observer: &mut dyn Observer,
 ) -> Result<Vec<Learned>, ExperimentError> {
     let mut learner = method.start(&mut lab);
-    for task in 0..lab.settings.tasks {
-        if observer.stop_requested() {
-            return Err(ExperimentError::Interrupted);
+    let stop = observer.stop();
+    if let Some((kept, keeper)) = kept.zip(keeper.as_ref()) {
+        lab.session.go_on_from(kept).map_err(|other| keeper.unusable(&other))?;
+    }
+    lab.session.stop_when(stop.clone());
+    for task in 0..=lab.settings.tasks {
+        let stopped = lab.session.is_stopped() || stop.as_ref().is_some_and(|stop| stop(lab.session.steps()));
+        let due = keeper.as_ref().is_some_and(|keeper| keeper.is_due());
+        // Until it has come as far as it was, the last checkpoint is the better one.
+        let has_moved = lab.session.steps() > 0 && !lab.session.is_behind();
+        if let Some(keeper) = keeper.as_mut().filter(|_| has_moved && (stopped || due)) {
+            let written =
+                keeper.write(Checkpoint::of_first_pass(lab.runs(), lab.session.capture()), lab.session.device());
+            written.unwrap_or_else(|error| observer.checkpoint_failed(&error));
         }
-        learner.learn(&mut lab, task);
+        if stopped {
+            return Err(ExperimentError::Interrupted(vec![]));
+        }
+        if task < lab.settings.tasks {
+            learner.learn(&mut lab, task);
+        }
+    }
+    if lab.session.is_behind() {
+        return Err(keeper.expect("a state was read from its file").unusable(&TOO_FAR).into());
     }
     Ok(lab.learned())
 }

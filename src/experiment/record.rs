@@ -82,3 +82,42 @@ pub struct Anchors {
     /// `[tasks · classes]` images, row by row, as the network saw them: in the task's own order of pixels, and prepared.
     pub images: Vec<Vec<f64>>,
 }
+
+/// A run that was stopped before its end: what is known of it. It belongs into no mean.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct UnfinishedRun {
+    /// Its benchmark.
+    pub benchmark: String,
+    /// Its method.
+    pub method: String,
+    /// Its seed.
+    pub seed: u64,
+    /// Tasks that it learned and was tested after.
+    pub finished_tasks: usize,
+    /// Accuracy on every task after each of those.
+    pub matrix: Vec<Vec<f64>>,
+    /// The loss of every training step of those, task by task; none where it was not finite.
+    pub losses: Vec<Vec<Option<f64>>>,
+    /// All hyper-parameters.
+    pub settings: Settings,
+}
+
+impl From<&FinishedRun> for UnfinishedRun {
+    /// A run that has come to its end, among others that have not.
+    fn from(FinishedRun { record, losses, .. }: &FinishedRun) -> UnfinishedRun {
+        UnfinishedRun {
+            benchmark: record.benchmark.clone(),
+            method: record.method.clone(),
+            seed: record.seed,
+            finished_tasks: record.matrix.len(),
+            matrix: record.matrix.clone(),
+            losses: losses.iter().map(|losses| finite(losses)).collect(),
+            settings: record.settings.clone(),
+        }
+    }
+}
+
+/// JSON has no NaN: a loss that is not finite is null there.
+pub(crate) fn finite(losses: &[f64]) -> Vec<Option<f64>> {
+    losses.iter().map(|loss| Some(*loss).filter(|loss| loss.is_finite())).collect()
+}

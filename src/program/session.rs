@@ -1,12 +1,14 @@
 //! The buffers of a set of runs on a device, and programs replayed over them.
 
 use super::footprint::{Footprint, Held, Ledger};
+use super::pace::{Pace, work};
 use super::plan::plan;
 use super::precision::Precision;
 use super::recorder::Recorder;
 use crate::autodiff::{Site, Stored, Tape};
 use hindsight_kernels::{BufferInfo, Cost, Device, Executable, Kind, Launch, Order, Reading, Store, aligned};
 use std::ops::Range;
+use std::sync::Arc;
 
 /// Runs side by side on one device: every buffer has one part a run.
 pub struct Session {
@@ -15,8 +17,33 @@ pub struct Session {
     ledger: Ledger,
     recorder: Option<Recorder>,
     precision: Precision,
-    /// Replays nothing.
-    still: bool,
+    /// Steps of all programs so far, computed or passed over.
+    steps: u64,
+    computes: Computes,
+    stop: Option<Stop>,
+    pace: Pace,
+}
+
+/// Which steps a session computes.
+enum Computes {
+    /// All.
+    All,
+    /// Those after a state, which its buffers then take.
+    After(SessionState),
+    /// None any more: buffers stay as they were when it was to stop.
+    Nothing,
+}
+
+/// Whether a session should stop. It is asked between steps, and told how many there have been.
+pub type Stop = Arc<dyn Fn(u64) -> bool + Send + Sync>;
+
+/// How far a session has come: what another of the same buffers, for which the host does the same, goes on from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SessionState {
+    /// Steps of all programs.
+    pub steps: u64,
+    /// What all buffers of numbers held that are not shared, in the order in which they were made.
+    pub contents: Vec<Content>,
 }
 
 /// What a buffer of numbers holds, of all runs.
@@ -33,6 +60,8 @@ pub struct Content {
 /// A tape compiled for a session.
 pub struct Program {
     executable: Executable,
+    /// Of a step of one run, by [`work`].
+    work: f64,
     /// Its number with the session's recorder, if there was one.
     number: Option<usize>,
     /// Its temporaries are in the session's ledger as long as it lives.
@@ -65,7 +94,10 @@ impl Session {
             ledger: Ledger::default(),
             recorder: None,
             precision: Precision::default(),
-            still: false,
+            steps: 0,
+            computes: Computes::All,
+            stop: None,
+            pace: Pace::new(),
         }
     }
 
@@ -140,17 +172,21 @@ impl Session {
 
     /// Writes one run's numbers, from the first on.
     pub fn write(&mut self, to: &Stored, run: usize, values: &[f64]) {
-        self.store.write(to.id, run, to.offset, values);
+        self.write_at(to, run, 0, values);
     }
 
     /// Writes one run's indices, from the first on.
     pub fn write_index(&mut self, to: &Stored, run: usize, values: &[u32]) {
-        self.store.write_index(to.id, run, to.offset, values);
+        if !self.is_stopped() {
+            self.store.write_index(to.id, run, to.offset, values);
+        }
     }
 
     /// Writes one run's numbers from element `offset` on.
     pub fn write_at(&mut self, to: &Stored, run: usize, offset: usize, values: &[f64]) {
-        self.store.write(to.id, run, to.offset + offset, values);
+        if !self.is_stopped() {
+            self.store.write(to.id, run, to.offset + offset, values);
+        }
     }
 
     /// The numbers of every run. Waits for the device.
@@ -170,8 +206,13 @@ impl Session {
         self.store.read_later(from.id)
     }
 
+    /// How far it has come. Waits for the device.
+    pub fn capture(&mut self) -> SessionState {
+        SessionState { steps: self.steps, contents: self.contents() }
+    }
+
     /// What all buffers of numbers hold that are not shared, in the order in which they were made. Waits for the device.
-    /// (Indices are written by the host alone, which writes them again: see [`keep_still`](Self::keep_still).)
+    /// (Indices are written by the host alone, which writes them again.)
     pub fn contents(&mut self) -> Vec<Content> {
         let ids: Vec<usize> = self.own().collect();
         let content = |id: usize| {
@@ -181,29 +222,61 @@ impl Session {
         ids.into_iter().map(content).collect()
     }
 
-    /// From now on, and until [`restore`](Self::restore), replays nothing: what the host decides for some steps can be
-    /// decided again without their being computed.
-    pub fn keep_still(&mut self) {
-        self.still = true;
-    }
-
-    /// Makes all buffers of numbers hold what another session's held when these were its [`contents`](Self::contents), and
-    /// replays again.
+    /// Makes all buffers of numbers hold what another session's held when these were its [`contents`](Self::contents).
     ///
     /// # Errors
     /// If they are not this session's buffers; nothing is written then.
     pub fn restore(&mut self, contents: &[Content]) -> Result<(), OtherBuffers> {
+        self.compare(contents)?;
         let ids: Vec<usize> = self.own().collect();
-        let fits = |(&id, content): (&usize, &Content)| {
+        ids.into_iter().zip(contents).for_each(|(id, content)| self.store.restore(id, &content.bytes));
+        Ok(())
+    }
+
+    fn compare(&self, contents: &[Content]) -> Result<(), OtherBuffers> {
+        let fits = |(id, content): (usize, &Content)| {
             let (info, width, bytes) = (self.store.info(id), self.store.width(id), self.store.content_size(id));
             (&info.name, width, bytes) == (&content.name, content.width, content.bytes.len())
         };
-        if ids.len() != contents.len() || !ids.iter().zip(contents).all(fits) {
+        let all = self.own().count() == contents.len() && self.own().zip(contents).all(fits);
+        if all { Ok(()) } else { Err(OtherBuffers) }
+    }
+
+    /// Goes on from there: steps before it are passed over, so that what the host decides for them can be decided again
+    /// without their being computed. Until then, readings have no meaning.
+    ///
+    /// # Errors
+    /// If they are not this session's buffers, or it has begun.
+    pub fn go_on_from(&mut self, state: SessionState) -> Result<(), OtherBuffers> {
+        self.compare(&state.contents)?;
+        if self.steps > 0 {
             return Err(OtherBuffers);
         }
-        ids.into_iter().zip(contents).for_each(|(id, content)| self.store.restore(id, &content.bytes));
-        self.still = false;
+        // Before the first step the host makes the state.
+        if state.steps > 0 {
+            self.computes = Computes::After(state);
+        }
         Ok(())
+    }
+
+    /// Steps of all programs so far, computed or passed over.
+    pub fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    /// From now on asks whether to stop, several times a second, and hands a GPU no more than it does in that time. None: no longer.
+    pub fn stop_when(&mut self, stop: Option<Stop>) {
+        self.stop = stop;
+    }
+
+    /// Whether it was to stop. It then computes nothing any more, and nothing is written to its buffers.
+    pub fn is_stopped(&self) -> bool {
+        matches!(self.computes, Computes::Nothing)
+    }
+
+    /// Whether it passes steps over.
+    pub fn is_behind(&self) -> bool {
+        matches!(self.computes, Computes::After(_))
     }
 
     /// The buffers of numbers that are not shared.
@@ -222,7 +295,8 @@ impl Session {
         let held = self.ledger.hold(&plan.temporaries);
         let elements = plan.temporaries.iter().map(|temporary| temporary.elements).collect();
         let executable = Executable::new(&self.device, &self.store, plan.launches, elements);
-        Program { executable, number, _held: held }
+        let work = work(executable.cost(), executable.launches().len());
+        Program { executable, work, number, _held: held }
     }
 
     /// Replays steps in order. Does not wait for a GPU.
@@ -235,10 +309,39 @@ impl Session {
         self.replay(program, steps, Order::Independent);
     }
 
-    fn replay(&mut self, program: &Program, steps: Range<usize>, order: Order) {
-        if self.still {
-            return;
+    fn replay(&mut self, program: &Program, mut steps: Range<usize>, order: Order) {
+        while !steps.is_empty() {
+            let count = match &self.computes {
+                Computes::Nothing => return,
+                Computes::After(state) => steps.len().min((state.steps - self.steps) as usize),
+                Computes::All => self.at_a_time(program, order).min(steps.len()),
+            };
+            let now = steps.start..steps.start + count;
+            steps.start = now.end;
+            self.steps += count as u64;
+            match std::mem::replace(&mut self.computes, Computes::All) {
+                Computes::After(state) if state.steps > self.steps => self.computes = Computes::After(state),
+                Computes::After(state) => self.restore(&state.contents).expect("they were compared"),
+                _ => self.compute(program, now, order),
+            }
         }
+    }
+
+    /// Steps after which it is asked whether to stop.
+    fn at_a_time(&mut self, program: &Program, order: Order) -> usize {
+        let runs = self.store.runs();
+        let timed = self.recorder.as_ref().is_some_and(|recorder| recorder.stopwatch().is_some());
+        match self.stop {
+            Some(_) if !timed => {
+                self.pace.steps(program.work * runs as f64).max(self.device.steps_at_a_time(runs, order))
+            }
+            _ => usize::MAX,
+        }
+    }
+
+    /// Computes steps, and sees whether to stop after them.
+    fn compute(&mut self, program: &Program, steps: Range<usize>, order: Order) {
+        let count = steps.len();
         let timed =
             self.recorder.as_ref().and_then(|recorder| Some((recorder, recorder.stopwatch()?, program.number?)));
         match timed {
@@ -247,6 +350,11 @@ impl Session {
                 let passes = program.executable.run_timed(&mut self.store, steps.clone(), order, stopwatch);
                 recorder.ran(number, steps, self.store.runs(), order, passes);
             }
+        }
+        let Some(stop) = &self.stop else { return };
+        self.pace.handed(program.work * (count * self.store.runs()) as f64, &self.device);
+        if stop(self.steps) {
+            self.computes = Computes::Nothing;
         }
     }
 }

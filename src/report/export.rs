@@ -1,6 +1,6 @@
 //! What else a run folder holds: losses step by step, anchors as numbers and as a picture.
 
-use crate::experiment::{Anchors, FinishedRun, RunRecord};
+use crate::experiment::{Anchors, FinishedRun, RunRecord, UnfinishedRun, finite};
 use crate::{files, npy};
 use serde::{Deserialize, Serialize};
 use std::io::{self, BufRead, BufReader, Read};
@@ -17,12 +17,18 @@ struct Line<'a> {
 
 /// `runs.jsonl`: a line a run, its record and its losses.
 pub fn runs_jsonl(runs: &[FinishedRun]) -> String {
-    let finite = |losses: &Vec<f64>| losses.iter().map(|loss| Some(*loss).filter(|l| l.is_finite())).collect();
     let line = |run: &FinishedRun| {
-        let line = Line { record: &run.record, losses: run.losses.iter().map(finite).collect() };
+        let losses = run.losses.iter().map(|losses| finite(losses)).collect();
+        let line = Line { record: &run.record, losses };
         serde_json::to_string(&line).expect("records have string keys, and memory does not fail") + "\n"
     };
     runs.iter().map(line).collect()
+}
+
+/// `unfinished.jsonl`: a line a run that was stopped and had finished a task.
+pub fn unfinished_jsonl(runs: &[UnfinishedRun]) -> String {
+    let line = |run: &UnfinishedRun| serde_json::to_string(run).expect("records have string keys") + "\n";
+    runs.iter().filter(|run| run.finished_tasks > 0).map(line).collect()
 }
 
 /// A run's losses, as `runs.jsonl` keeps them.

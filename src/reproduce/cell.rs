@@ -195,7 +195,7 @@ impl Cells {
             datasets: benchmarks::checksums(data),
         };
         let records = runs.iter().map(|run| run.record.clone()).collect();
-        let folder = RunFolder::create(&self.path(cell), true)?;
+        let folder = RunFolder::within_a_claimed(self.path(cell));
         // Last what says that the cell is finished.
         folder.save_details(runs)?;
         let tasks = benchmark.describe_tasks(data, &cell.settings, &cell.seeds).expect("the cell was computed from it");

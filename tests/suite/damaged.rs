@@ -5,6 +5,7 @@ use crate::gpu::small;
 use crate::report::{results, save, whole};
 use hindsight::device::Device;
 use hindsight::experiment::{self, Checkpoints, Experiment, ExperimentError, Observer, Origin, Progress};
+use hindsight::program::Stop;
 use hindsight::settings::{AnchorKind, RunSpec, Settings};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
@@ -13,20 +14,23 @@ use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 /// Keeps a checkpoint after each task, and stops after the first that it learns.
 struct StopAfterOne {
     checkpoints: Checkpoints,
-    learned: bool,
+    learned: Arc<AtomicBool>,
 }
 
 impl Observer for StopAfterOne {
     fn task_finished(&mut self, _: &Progress<'_>) {
-        self.learned = true;
+        self.learned.store(true, Relaxed);
     }
-    fn stop_requested(&self) -> bool {
-        self.learned
+    fn stop(&self) -> Option<Stop> {
+        let learned = self.learned.clone();
+        Some(Arc::new(move |_| learned.load(Relaxed)))
     }
     fn checkpoints(&self) -> Option<&Checkpoints> {
         Some(&self.checkpoints)
@@ -34,9 +38,9 @@ impl Observer for StopAfterOne {
 }
 
 fn go_on(experiment: &Experiment, folder: &Path) -> Result<(), ExperimentError> {
-    let origin = Origin { command: vec!["hindsight".into(), "run".into()], started_at: "then".into() };
+    let origin = Origin::of(vec!["hindsight".into(), "run".into()], "then".into());
     let checkpoints = Checkpoints::new(folder, Duration::ZERO, origin);
-    experiment::run(experiment, &Device::Cpu, &mut StopAfterOne { checkpoints, learned: false }).map(|_| ())
+    experiment::run(experiment, &Device::Cpu, &mut StopAfterOne { checkpoints, learned: Arc::default() }).map(|_| ())
 }
 
 /// An experiment that was stopped after its first task, and its checkpoint.
@@ -44,7 +48,7 @@ fn stopped(folder: &Path, method: &str, settings: Settings) -> (Experiment, Path
     let (benchmark, runs) = ("permuted-mnist".into(), RunSpec::seeds(&settings, &[3, 4]));
     let experiment = Experiment { benchmark, method: method.into(), runs };
     go_on(&experiment, folder).unwrap_err();
-    (experiment, folder.join(format!("checkpoints/{method}-seed3.safetensors")))
+    (experiment, folder.join(format!("checkpoints/{method}-0.safetensors")))
 }
 
 /// That going on from the file as it is now is refused; for what reason.
@@ -107,7 +111,7 @@ fn a_checkpoint_with_one_flipped_bit_or_zeros_in_its_parameters_is_refused() {
         assert!(Checkpoints::origin(folder.path()).is_err());
     }
     fs::write(&path, &whole).unwrap();
-    assert!(matches!(go_on(&experiment, folder.path()), Err(ExperimentError::Interrupted)));
+    assert!(matches!(go_on(&experiment, folder.path()), Err(ExperimentError::Interrupted(_))));
 }
 
 #[test]
@@ -117,7 +121,7 @@ fn a_checkpoint_that_was_made_up_is_refused_though_its_checksum_is_right() {
     let whole = fs::read(&path).unwrap();
     let tasks = small().tasks;
     fs::write(&path, forge(&whole, |_| {})).unwrap();
-    assert!(matches!(go_on(&experiment, folder.path()), Err(ExperimentError::Interrupted)), "nothing was changed");
+    assert!(matches!(go_on(&experiment, folder.path()), Err(ExperimentError::Interrupted(_))), "nothing was changed");
     let put = |name: &str, tensor| {
         let name = name.to_string();
         forge(&whole, move |tensors| drop(tensors.insert(name, tensor)))
@@ -130,7 +134,9 @@ fn a_checkpoint_that_was_made_up_is_refused_though_its_checksum_is_right() {
         ("'accuracy'", put("accuracy", of_f64(&[2, 1, tasks], 1.5))),
         ("'accuracy'", put("accuracy", of_f64(&[2 * tasks], 0.5))),
         ("tasks", put("accuracy", of_f64(&[2, tasks + 1, tasks], 0.5))),
-        ("tasks", put("accuracy", of_f64(&[2, 0, tasks], 0.5))),
+        ("steps", put("accuracy", of_f64(&[2, 0, tasks], 0.5))),
+        ("steps", put("computed", of_f64(&[1], 1e18))),
+        ("steps", put("computed", of_f64(&[1], 3.0))),
         ("'steps'", put("steps", of_f64(&[2], 1.0))),
         ("'losses'", put("steps", of_f64(&[1], 1e18))),
         ("'losses'", put("losses", of_f64(&[2, 1], 0.5))),

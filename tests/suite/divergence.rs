@@ -9,10 +9,12 @@ use hindsight::experiment::{
     self, Checkpoints, DivergedAt, Experiment, ExperimentError, FinishedRun, NotFinite, Observer, Origin, Progress,
 };
 use hindsight::methods::{self, Lab};
-use hindsight::program::{Precision, Session};
+use hindsight::program::{Precision, Session, Stop};
 use hindsight::report::{export, table};
 use hindsight::settings::{RunSpec, Settings};
 use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 struct Silent;
@@ -70,14 +72,15 @@ fn where_a_run_diverged_is_read_as_earlier_versions_wrote_it() {
 }
 
 /// Keeps a checkpoint after each task, and stops after some.
-struct Cut(Checkpoints, usize);
+struct Cut(Checkpoints, Arc<AtomicUsize>);
 
 impl Observer for Cut {
     fn task_finished(&mut self, _: &Progress<'_>) {
-        self.1 -= 1;
+        self.1.fetch_sub(1, Relaxed);
     }
-    fn stop_requested(&self) -> bool {
-        self.1 == 0
+    fn stop(&self) -> Option<Stop> {
+        let left = self.1.clone();
+        Some(Arc::new(move |_| left.load(Relaxed) == 0))
     }
     fn checkpoints(&self) -> Option<&Checkpoints> {
         Some(&self.0)
@@ -90,11 +93,12 @@ fn a_run_gone_on_with_keeps_that_it_has_diverged() {
     let settings = Settings { tasks: 2, images_per_task: 10, rate: 1e30, ..small() };
     let runs = RunSpec::seeds(&settings, &[3]);
     let experiment = Experiment { benchmark: "permuted-mnist".into(), method: "finetune".into(), runs };
-    let origin = Origin { command: vec![], started_at: "then".into() };
+    let origin = Origin::of(vec![], "then".into());
     let checkpoints = || Checkpoints::new(home.path(), Duration::ZERO, origin.clone());
-    let stopped = experiment::run(&experiment, &Device::Cpu, &mut Cut(checkpoints(), 1));
-    assert!(matches!(stopped, Err(ExperimentError::Interrupted)));
-    let resumed = experiment::run(&experiment, &Device::Cpu, &mut Cut(checkpoints(), 9)).unwrap().remove(0);
+    let stopped = experiment::run(&experiment, &Device::Cpu, &mut Cut(checkpoints(), Arc::new(1.into())));
+    assert!(matches!(stopped, Err(ExperimentError::Interrupted(_))));
+    let resumed =
+        experiment::run(&experiment, &Device::Cpu, &mut Cut(checkpoints(), Arc::new(9.into()))).unwrap().remove(0);
     let at = resumed.record.diverged_at.unwrap();
     assert_eq!((at.task, at.step), (1, None));
 }

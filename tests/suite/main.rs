@@ -5,12 +5,14 @@ mod autotune; // variants of kernels: timed, kept, told, repeated
 mod bench; // kernels timed under their roofline, and compared with earlier times
 mod cli; // the commands, as a user calls them
 mod conv; // convolutions: definition, twins, shaders, rules
+mod crashes; // programs that are killed, and disks that fail
 mod damaged; // files that are damaged or made up: checkpoints, run folders
 mod data; // IDX files, MNIST, the stream of permuted tasks
 mod divergence; // runs whose numbers are not finite; the steps that exports hold
 mod epilogues; // what an epilogue reads, and how it is written for an adapter
 mod exports; // losses, anchors and events for other programs
 mod fetch; // data sets found, fetched, verified: `hindsight data`
+mod folders; // run folders that several want, and those that are replaced
 mod footprint; // how much memory runs take, and groups where they do not fit
 mod fuzz_corpus; // files that fuzzing begins with, read and changed
 mod gpu; // what needs an adapter: same numbers, counted launches, no waiting
@@ -35,6 +37,7 @@ mod reproduce; // the paper's tables and figures, cell by cell
 mod resnet; // batch normalisation, the residual network and its gradients
 mod resume; // runs that were cut short, gone on with
 mod runs; // runs side by side
+mod signals; // requests to stop, and outputs that can't be written
 mod split; // split benchmarks, and every method on a residual network
 mod summary; // any run folders on one page
 mod tune; // grids on tuning tasks

@@ -66,7 +66,9 @@ pub fn results(runs: Vec<RunRecord>) -> Results {
 
 pub fn save(folder: &Path, runs: Vec<RunRecord>) -> Result<(), FolderError> {
     let tasks = json!({ "0": [{ "degrees": 3.5 }, { "degrees": 99.0 }] });
-    RunFolder::create(folder, true)?.save(&results(runs), &tasks)
+    let mut folder = RunFolder::create(folder, true)?;
+    folder.save(&results(runs), &tasks)?;
+    folder.finish()
 }
 
 fn read_json(path: &Path) -> Value {
@@ -202,7 +204,7 @@ fn a_folder_that_cannot_be_written_is_an_error_that_names_the_file() {
     fs::write(home.path().join("file"), "").unwrap();
     let error = save(&home.path().join("file/below"), vec![run("hal", 0, 0.7)]).unwrap_err();
     assert!(matches!(error, FolderError::Unwritable { .. }));
-    assert!(error.to_string().contains("results.json"), "{error}");
+    assert!(error.to_string().contains("file/below"), "{error}");
 }
 
 #[test]

@@ -7,42 +7,68 @@ use hindsight::experiment::{
     self, Checkpoints, Experiment, ExperimentError, FinishedRun, Observer, Origin, Progress, RunRecord,
 };
 use hindsight::methods;
+use hindsight::program::Stop;
 use hindsight::report::Results;
 use hindsight::report::manifest::DeviceRecord;
 use hindsight::reproduce::{Cell, Cells};
 use hindsight::settings::{AnchorKind, RunSpec, Settings};
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
+
+/// When to stop.
+#[derive(Clone, Copy)]
+enum When {
+    AfterTask(usize),
+    AfterStep(u64),
+    /// When it is asked for this time.
+    Asked(u64),
+    Never,
+}
 
 /// Keeps a checkpoint after each task, and may stop.
 struct Watch {
     checkpoints: Option<Checkpoints>,
-    stop_after: usize,
-    task: usize,
+    when: When,
+    task: Arc<AtomicUsize>,
+    /// How many times it was asked whether to stop.
+    asked: Arc<AtomicU64>,
     resumed_after: Option<usize>,
+    within: bool,
 }
 
 impl Watch {
-    fn new(folder: Option<&Path>, stop_after: usize) -> Watch {
-        let origin = Origin { command: vec!["hindsight".into(), "run".into()], started_at: "then".into() };
+    fn new(folder: Option<&Path>, when: When) -> Watch {
+        let origin = Origin::of(vec!["hindsight".into(), "run".into()], "then".into());
         let checkpoints = folder.map(|folder| Checkpoints::new(folder, Duration::ZERO, origin));
-        Watch { checkpoints, stop_after, task: 0, resumed_after: None }
+        let (task, asked) = (Arc::default(), Arc::default());
+        Watch { checkpoints, when, task, asked, resumed_after: None, within: false }
     }
 }
 
 impl Observer for Watch {
     fn task_finished(&mut self, progress: &Progress<'_>) {
-        self.task = progress.task;
+        self.task.store(progress.task, Relaxed);
     }
-    fn stop_requested(&self) -> bool {
-        self.task >= self.stop_after
+    fn stop(&self) -> Option<Stop> {
+        let (task, asked, when) = (self.task.clone(), self.asked.clone(), self.when);
+        Some(Arc::new(move |steps| {
+            let time = asked.fetch_add(1, Relaxed) + 1;
+            match when {
+                When::AfterTask(stop_after) => task.load(Relaxed) >= stop_after,
+                When::AfterStep(stop_after) => steps >= stop_after,
+                When::Asked(stop_at) => time >= stop_at,
+                When::Never => false,
+            }
+        }))
     }
     fn checkpoints(&self) -> Option<&Checkpoints> {
         self.checkpoints.as_ref()
     }
-    fn resumed(&mut self, _: &str, done: usize, _: usize) {
-        self.resumed_after = Some(done);
+    fn resumed(&mut self, _: &str, done: usize, _: usize, within: bool) {
+        (self.resumed_after, self.within) = (Some(done), within);
     }
 }
 
@@ -58,22 +84,98 @@ fn timeless(mut runs: Vec<FinishedRun>) -> Vec<FinishedRun> {
 
 /// Runs an experiment at once, and stopped after each task and gone on with.
 fn cut_short_is_whole(experiment: &Experiment, device: &Device) {
-    let whole = experiment::run(experiment, device, &mut Watch::new(None, usize::MAX)).unwrap();
+    let whole = experiment::run(experiment, device, &mut Watch::new(None, When::Never)).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let tasks = experiment.runs[0].settings.tasks;
     for task in 1..tasks {
-        let mut watch = Watch::new(Some(folder.path()), task);
+        let mut watch = Watch::new(Some(folder.path()), When::AfterTask(task));
         let stopped = experiment::run(experiment, device, &mut watch);
-        assert!(matches!(stopped, Err(ExperimentError::Interrupted)), "{}", experiment.method);
+        assert!(matches!(stopped, Err(ExperimentError::Interrupted(_))), "{}", experiment.method);
         assert_eq!(watch.resumed_after, (task > 1).then(|| task - 1));
     }
-    let mut watch = Watch::new(Some(folder.path()), usize::MAX);
+    let mut watch = Watch::new(Some(folder.path()), When::Never);
     let resumed = experiment::run(experiment, device, &mut watch).unwrap();
     assert_eq!(watch.resumed_after, Some(tasks - 1));
     assert!(timeless(resumed) == timeless(whole.clone()), "{} differs when it is gone on with", experiment.method);
     // What has come to its end is read, and not computed again.
-    let again = experiment::run(experiment, device, &mut Watch::new(Some(folder.path()), 1)).unwrap();
+    let again = experiment::run(experiment, device, &mut Watch::new(Some(folder.path()), When::AfterTask(1))).unwrap();
     assert!(timeless(again) == timeless(whole));
+}
+
+/// Runs an experiment at once, and stopped after a while and gone on with, again and again. How many times it went on within a task.
+fn cut_short_anywhere_is_whole(experiment: &Experiment, device: &Device) -> usize {
+    let whole = experiment::run(experiment, device, &mut Watch::new(None, When::Never)).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let mut within = 0;
+    for times in [2, 5, 12, 30, 75, u64::MAX] {
+        let mut watch = Watch::new(Some(folder.path()), When::Asked(times));
+        let outcome = experiment::run(experiment, device, &mut watch);
+        within += usize::from(watch.within);
+        match outcome {
+            Ok(resumed) => {
+                assert!(timeless(resumed) == timeless(whole), "{} differs when it is gone on with", experiment.method);
+                return within;
+            }
+            Err(error) => assert!(matches!(error, ExperimentError::Interrupted(_)), "{}: {error}", experiment.method),
+        }
+    }
+    unreachable!("the last one is not stopped");
+}
+
+#[test]
+fn every_method_stopped_anywhere_and_gone_on_with_has_the_same_bits() {
+    let settings = Settings { images_per_task: 100, samples: 2, test_samples: 2, ..small() };
+    for method in methods::registry() {
+        let within = cut_short_anywhere_is_whole(&experiment("permuted-mnist", method.name(), &settings), &Device::Cpu);
+        assert!(within > 0, "{} was nowhere gone on with within a task", method.name());
+    }
+}
+
+#[test]
+fn hal_stopped_anywhere_and_gone_on_with_has_the_same_bits_by_its_oracle_and_on_an_adapter() {
+    let oracle = Settings { anchors: AnchorKind::Oracle, ..small() };
+    cut_short_anywhere_is_whole(&experiment("permuted-mnist", "hal", &oracle), &Device::Cpu);
+    let Some(gpu) = adapter() else { return };
+    assert!(cut_short_anywhere_is_whole(&experiment("permuted-mnist", "hal", &small()), &gpu) > 0);
+}
+
+#[test]
+fn a_stop_leaves_a_checkpoint_however_soon_it_comes_and_says_what_was_finished() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut watch = Watch::new(Some(folder.path()), When::AfterStep(14));
+    let origin = Origin::of(vec![], "then".into());
+    watch.checkpoints = Some(Checkpoints::new(folder.path(), Duration::from_secs(3600), origin));
+    let experiment = experiment("permuted-mnist", "er", &small());
+    let Err(ExperimentError::Interrupted(unfinished)) = experiment::run(&experiment, &Device::Cpu, &mut watch) else {
+        panic!("it was to stop");
+    };
+    assert!(Checkpoints::are_in(folder.path()));
+    let whole = experiment::run(&experiment, &Device::Cpu, &mut Watch::new(None, When::Never)).unwrap();
+    for (run, whole) in unfinished.iter().zip(&whole) {
+        let done = run.finished_tasks;
+        assert!((1..3).contains(&done), "{done} tasks");
+        assert_eq!(run.matrix, whole.record.matrix[..done]);
+        let losses = |task: &Vec<f64>| task.iter().map(|loss| Some(*loss)).collect::<Vec<_>>();
+        assert_eq!(run.losses, whole.losses[..done].iter().map(losses).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn runs_are_gone_on_with_in_the_groups_in_which_they_were_begun() {
+    let folder = tempfile::tempdir().unwrap();
+    let runs = RunSpec::seeds(&small(), &[3, 4, 5]);
+    let experiment = Experiment { benchmark: "permuted-mnist".into(), method: "er".into(), runs };
+    let whole = experiment::run(&experiment, &Device::Cpu, &mut Watch::new(None, When::Never)).unwrap();
+    let run = |when, at_most| {
+        let mut watch = Watch::new(Some(folder.path()), when);
+        (experiment::run_in_groups(&experiment, &Device::Cpu, &mut watch, at_most), watch.resumed_after)
+    };
+    // Two side by side, of which the second task is interrupted; then there is room for one alone, then for all.
+    assert!(matches!(run(When::AfterTask(1), 2), (Err(ExperimentError::Interrupted(_)), None)));
+    assert!(matches!(run(When::AfterTask(2), 1), (Err(ExperimentError::Interrupted(_)), Some(1))));
+    let (resumed, after) = run(When::Never, 3);
+    assert_eq!(after, Some(2));
+    assert!(timeless(resumed.unwrap()) == timeless(whole));
 }
 
 #[test]
@@ -106,12 +208,12 @@ fn a_residual_network_gone_on_with_has_the_same_bits() {
 /// The checkpoint of a run that was stopped after its first task.
 fn stopped(folder: &Path) -> (Experiment, std::path::PathBuf) {
     let experiment = experiment("permuted-mnist", "er", &small());
-    experiment::run(&experiment, &Device::Cpu, &mut Watch::new(Some(folder), 1)).unwrap_err();
-    (experiment, folder.join("checkpoints/er-seed3.safetensors"))
+    experiment::run(&experiment, &Device::Cpu, &mut Watch::new(Some(folder), When::AfterTask(1))).unwrap_err();
+    (experiment, folder.join("checkpoints/er-0.safetensors"))
 }
 
 fn refusal(experiment: &Experiment, folder: &Path) -> String {
-    experiment::run(experiment, &Device::Cpu, &mut Watch::new(Some(folder), 9)).unwrap_err().to_string()
+    experiment::run(experiment, &Device::Cpu, &mut Watch::new(Some(folder), When::Never)).unwrap_err().to_string()
 }
 
 #[test]
@@ -121,7 +223,9 @@ fn a_checkpoint_of_other_settings_is_refused_by_name() {
     experiment.runs[1].settings.rate = 0.2;
     let said = refusal(&experiment, folder.path());
     assert!(
-        said.contains(path.to_str().unwrap()) && said.contains("other settings") && said.contains("remove"),
+        said.contains(path.to_str().unwrap())
+            && said.contains("runs.1.settings.rate was 0.1 and is 0.2")
+            && said.contains("remove"),
         "{said}"
     );
 }
@@ -147,7 +251,7 @@ fn a_cell_of_a_table_is_gone_on_with_by_the_same_command() {
     let settings = Settings { tasks: 3, images_per_task: 60, test_images: 100, ..paper };
     let cell = Cell { benchmark: benchmark.into(), method: "er".into(), settings, seeds: vec![0] };
     let folder = Cells::new(&home.path().join("cells"), DeviceRecord::of(&Device::Cpu)).path(&cell);
-    experiment::run(&cell.experiment(), &Device::Cpu, &mut Watch::new(Some(&folder), 2)).unwrap_err();
+    experiment::run(&cell.experiment(), &Device::Cpu, &mut Watch::new(Some(&folder), When::AfterTask(2))).unwrap_err();
     let sizes = ["--device=cpu", "--tasks=3", "--images=60", "--test-images=100", "--seeds=1", "--only=er"];
     let place = ["--benchmark=permuted-mnist", "--out", home.path().to_str().unwrap()];
     let output = hindsight(&[&["reproduce", "table1"], &sizes[..], &place[..]].concat());

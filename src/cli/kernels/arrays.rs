@@ -1,6 +1,7 @@
 //! A user's arrays as a kernel's operands. What does not fit is refused by file, with what was wanted and what is there.
 
 use super::error::KernelsError;
+use crate::cli::say;
 use hindsight::npy::{self, Array};
 use hindsight_kernels::Kind;
 use hindsight_kernels::catalogue::{CatalogueError, Entry, Operand, Values};
@@ -37,7 +38,7 @@ fn elements(operand: &Operand, array: Array, path: &Path, values: &Values) -> Re
     match (operand.kind(), array.elements) {
         (Kind::Float, npy::Elements::Float32(x)) => Ok(Elements::Numbers(x.into_iter().map(f64::from).collect())),
         (Kind::Float, npy::Elements::Float64(x)) => {
-            eprintln!("{}: float64, rounded to float32", path.display());
+            say(format!("{}: float64, rounded to float32", path.display()));
             Ok(Elements::Numbers(x.into_iter().map(|x| f64::from(x as f32)).collect()))
         }
         (Kind::Bytes, npy::Elements::Bytes(x)) => Ok(Elements::Bytes(x)),

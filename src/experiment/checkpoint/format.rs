@@ -1,6 +1,7 @@
 //! A checkpoint as a safetensors file: `accuracy` `[runs, tasks learned, tasks]` (-1 where logits, -2 where parameters were not
-//! finite); `losses` `[runs, steps]` and how many steps each task has, `steps` `[tasks learned]`; `seconds` of training and in all; for an oracle the models of its first pass;
-//! and each buffer of numbers by a number and its name, `[runs, elements]`.
+//! finite); `losses` `[runs, steps]` and how many steps each task has, `steps`, which is one task more where one was learned and
+//! not tested; `seconds` of training and in all; for an oracle the models of its first pass; how many steps of all programs were
+//! `computed`; and each buffer of numbers by a number and its name, `[runs, elements]`.
 //!
 //! The header's entry `checksum` is the SHA-256 sum of the whole file, in which these 64 digits are zeros. Nothing of a
 //! file is used before its size and its sum are found right, and then every shape is compared with what is expected.
@@ -8,7 +9,7 @@
 use crate::data::md5sum::hex;
 use crate::files;
 use crate::methods::{Learned, can_be_found};
-use crate::program::Content;
+use crate::program::{Content, SessionState};
 use safetensors::tensor::{Metadata, TensorView};
 use safetensors::{Dtype, SafeTensors};
 use sha2::{Digest, Sha256};
@@ -22,7 +23,7 @@ use std::time::Duration;
 pub struct Checkpoint {
     /// What the tests of each run found so far: accuracies, or that numbers were not finite.
     pub rows: Vec<Vec<Vec<f64>>>,
-    /// The losses of each run's steps, task by task.
+    /// The losses of each run's steps, task by task; of one task more, where it was learned and not tested.
     pub losses: Vec<Vec<Vec<f64>>>,
     /// What training took.
     pub train: Duration,
@@ -30,8 +31,8 @@ pub struct Checkpoint {
     pub total: Duration,
     /// The models after the last task, where an oracle knows them.
     pub future: Option<Vec<Learned>>,
-    /// What the runs' buffers hold.
-    pub contents: Vec<Content>,
+    /// How far the runs' session has come.
+    pub state: SessionState,
 }
 
 /// What a checkpoint of some runs must be.
@@ -169,18 +170,26 @@ impl Tensor {
 }
 
 impl Checkpoint {
-    /// Tasks that were learned.
+    /// An oracle's first pass, of so many runs: nothing is measured in it.
+    pub fn of_first_pass(runs: usize, state: SessionState) -> Checkpoint {
+        let [rows, losses] = [(); 2].map(|()| vec![vec![]; runs]);
+        let [train, total] = [Duration::ZERO; 2];
+        Checkpoint { rows, losses, train, total, future: None, state }
+    }
+
+    /// Tasks that were learned and tested.
     pub fn tasks(&self) -> usize {
         self.rows[0].len()
     }
 
-    /// A file that says `about` itself, of runs that have learned at least one task.
+    /// A file that says `about` itself.
     pub fn into_bytes(self, about: &[(&str, &String)]) -> Result<Vec<u8>, String> {
         let seconds = [self.train, self.total].map(|time| time.as_secs_f64());
-        let matrix = vec![self.rows.len(), self.rows[0].len(), self.rows[0][0].len()];
+        let matrix = vec![self.rows.len(), self.rows[0].len(), self.rows[0].first().map_or(0, Vec::len)];
         let mut tensors = vec![
             Tensor::of("accuracy", matrix, self.rows.iter().flatten().flatten().copied()),
             Tensor::of("seconds", vec![2], seconds.into_iter()),
+            Tensor::of("computed", vec![1], [self.state.steps as f64].into_iter()),
         ];
         tensors.extend(Tensor::losses(&self.losses));
         if let Some(future) = &self.future {
@@ -192,7 +201,7 @@ impl Checkpoint {
         }
         let runs = self.rows.len();
         tensors.extend(
-            self.contents.into_iter().enumerate().map(|(number, content)| Tensor::state(number, content, runs)),
+            self.state.contents.into_iter().enumerate().map(|(number, content)| Tensor::state(number, content, runs)),
         );
         let views = tensors.iter().map(|tensor| {
             let Tensor { name, dtype, shape, bytes } = tensor;
@@ -213,6 +222,7 @@ impl Checkpoint {
     pub fn of_bytes(bytes: &[u8], expected: &Expected) -> Result<Checkpoint, String> {
         let file = SafeTensors::deserialize(bytes).map_err(said)?;
         let [train, total] = numbers(&file, "seconds", &[2])?[..] else { unreachable!("its shape was compared") };
+        let [computed] = numbers(&file, "computed", &[1])?[..] else { unreachable!("its shape was compared") };
         let time = |seconds| Duration::try_from_secs_f64(seconds).map_err(said);
         let mut states: Vec<_> = file.iter().filter(|(name, _)| name.starts_with("state/")).collect();
         states.sort_by_key(|(name, _)| *name);
@@ -223,7 +233,10 @@ impl Checkpoint {
             train: time(train)?,
             total: time(total)?,
             future: future(&file, expected)?,
-            contents: states.into_iter().map(|(name, tensor)| content(name, &tensor)).collect::<Result<_, _>>()?,
+            state: SessionState {
+                steps: computed as u64,
+                contents: states.into_iter().map(|(name, tensor)| content(name, &tensor)).collect::<Result<_, _>>()?,
+            },
         })
     }
 }
@@ -241,8 +254,11 @@ fn numbers(file: &SafeTensors<'_>, name: &str, shape: &[usize]) -> Result<Vec<f6
 fn rows(file: &SafeTensors<'_>, expected: &Expected) -> Result<Vec<Vec<Vec<f64>>>, String> {
     let &Expected { runs, tasks, .. } = expected;
     let learned = file.tensor("accuracy").map_err(said)?.shape().get(1).copied().unwrap_or(0);
+    if learned == 0 {
+        return Ok(vec![vec![]; runs]);
+    }
     let values = numbers(file, "accuracy", &[runs, learned, tasks])?;
-    if learned == 0 || learned > tasks {
+    if learned > tasks {
         return Err(format!("it is of {learned} tasks, and the runs have {tasks}"));
     }
     if !values.iter().copied().all(can_be_found) {
@@ -252,9 +268,10 @@ fn rows(file: &SafeTensors<'_>, expected: &Expected) -> Result<Vec<Vec<Vec<f64>>
     Ok(values.chunks_exact(learned * tasks).map(of_run).collect())
 }
 
-/// The losses of `learned` tasks.
+/// The losses of `learned` tasks, or of one more.
 fn losses(file: &SafeTensors<'_>, runs: usize, learned: usize) -> Result<Vec<Vec<Vec<f64>>>, String> {
-    let steps: Vec<usize> = numbers(file, "steps", &[learned])?.into_iter().map(|steps| steps as usize).collect();
+    let of = file.tensor("steps").map_err(said)?.shape().first().map_or(0, |&of| of.clamp(learned, learned + 1));
+    let steps: Vec<usize> = numbers(file, "steps", &[of])?.into_iter().map(|steps| steps as usize).collect();
     let all = steps.iter().try_fold(0_usize, |all, steps| all.checked_add(*steps));
     let all = all.ok_or("its 'steps' are more than there can be")?;
     let values = numbers(file, "losses", &[runs, all])?;
@@ -304,7 +321,7 @@ mod tests {
             train: Duration::from_secs(3),
             total: Duration::from_secs(4),
             future: Some(vec![learned(1.0), learned(2.0)]),
-            contents: vec![content("theta"), content("losses \"checksum\":\"")],
+            state: SessionState { steps: 12, contents: vec![content("theta"), content("losses \"checksum\":\"")] },
         }
     }
 
@@ -323,7 +340,7 @@ mod tests {
     #[test]
     fn what_is_written_is_read() {
         let (read, written) = (read_back(&file()).unwrap(), checkpoint());
-        assert_eq!((&read.rows, &read.losses, &read.contents), (&written.rows, &written.losses, &written.contents));
+        assert_eq!((&read.rows, &read.losses, &read.state), (&written.rows, &written.losses, &written.state));
         assert_eq!((read.train, read.total), (written.train, written.total));
         assert_eq!(read.future.unwrap()[1].theta, [2.0; 4]);
     }

@@ -5,16 +5,21 @@
 //! buffers hold, and what was measured. It is a safetensors file, which other tools read, too.
 
 pub(crate) mod format;
+mod identity;
+mod origin;
 
 pub(super) use format::Checkpoint;
+pub use origin::Origin;
 
+use super::Experiment;
 use crate::data::ImageSet;
-use crate::data::benchmarks::{self, Benchmark};
+use crate::data::benchmarks;
 use crate::device::Device;
 use crate::report::write_file;
 use crate::settings::RunSpec;
 use format::{Expected, header, said};
-use serde::{Deserialize, Serialize};
+use identity::differences;
+use serde_json::{Value, json};
 use std::fmt::Display;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -26,15 +31,7 @@ pub struct Checkpoints {
     folder: PathBuf,
     every: Duration,
     origin: Origin,
-}
-
-/// How runs came about.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Origin {
-    /// The command line, one entry an argument.
-    pub command: Vec<String>,
-    /// When it started: UTC, RFC 3339.
-    pub started_at: String,
+    ends: bool,
 }
 
 /// A checkpoint that cannot be written, or gone on from.
@@ -59,7 +56,12 @@ const FOLDER: &str = "checkpoints";
 impl Checkpoints {
     /// Checkpoints in a run folder, written after tasks that end `every` so long after the last checkpoint, or the start.
     pub fn new(run_folder: &Path, every: Duration, origin: Origin) -> Checkpoints {
-        Checkpoints { folder: run_folder.join(FOLDER), every, origin }
+        Checkpoints { folder: run_folder.join(FOLDER), every, origin, ends: false }
+    }
+
+    /// Whether one is also written of runs that have come to their end, as others follow before all is finished.
+    pub fn keeping_ends(self, ends: bool) -> Checkpoints {
+        Checkpoints { ends, ..self }
     }
 
     /// How the runs came about that a run folder has checkpoints of, if it has any.
@@ -88,30 +90,74 @@ impl Checkpoints {
         let _ = fs::remove_dir(folder);
     }
 
-    /// Who keeps the checkpoint of some runs, each of which takes `bytes_a_run` on a device.
-    pub(super) fn keeper(
+    /// How many of an experiment's runs to train next, `first` and those after it, who keeps their checkpoint, and the
+    /// checkpoint, if there is one: then they are as many as it has, and the device takes the variants of kernels that
+    /// computed it. Each takes `bytes_a_run` on a device. Else they are `at_a_time` at most, and no run of which there is another checkpoint.
+    pub(super) fn begin(
         &self,
-        bytes_a_run: u64,
-        benchmark: &dyn Benchmark,
-        method: &str,
-        runs: &[RunSpec],
+        experiment: &Experiment,
         data: &ImageSet,
         device: &Device,
-    ) -> Keeper {
-        let depends = (
-            (env!("CARGO_PKG_VERSION"), crate::SOURCES, device.adapter_name(), device.driver()),
-            (benchmark.name(), benchmarks::checksums(data), method, runs),
-        );
-        let path = self.folder.join(format!("{method}-seed{}.safetensors", runs[0].seed));
-        let (model, tasks) = (benchmark.model(), runs[0].settings.tasks);
+        bytes_a_run: u64,
+        first: usize,
+        at_a_time: usize,
+    ) -> Result<(usize, Keeper, Option<Checkpoint>), CheckpointError> {
+        let benchmark = benchmarks::find(&experiment.benchmark).expect("whoever has its data has found it");
+        let path = |first: usize| self.folder.join(format!("{}-{first}.safetensors", experiment.method));
+        let rest = &experiment.runs[first..];
+        let identity = |runs: &[RunSpec]| {
+            json!({
+                "version": env!("CARGO_PKG_VERSION"),
+                "sources": crate::SOURCES,
+                "device": device.identity(),
+                "benchmark": benchmark.name(),
+                "data": benchmarks::checksums(data),
+                "method": experiment.method,
+                "runs": runs,
+            })
+        };
+        let (model, tasks) = (benchmark.model(), rest[0].settings.tasks);
         // Buffers, perhaps in double precision; and the losses of a task, which one of these buffers holds, and its row of the
         // matrix, for every task.
-        let bytes = bytes_a_run.saturating_mul(2 * (runs.len() * (1 + tasks)) as u64).saturating_add(1 << 24);
-        let expected =
-            Expected { runs: runs.len(), tasks, parameters: model.parameters(), statistics: model.statistics(), bytes };
-        let origin = serde_json::to_string(&self.origin).expect("a command is plain text");
-        let runs = serde_json::to_string(&depends).expect("runs are plain values");
-        Keeper { path, runs, origin, expected, every: self.every, last: Instant::now() }
+        let bytes = |runs: usize| bytes_a_run.saturating_mul(2 * (runs * (1 + tasks)) as u64).saturating_add(1 << 24);
+        let expected = |runs: usize| Expected {
+            runs,
+            tasks,
+            parameters: model.parameters(),
+            statistics: model.statistics(),
+            bytes: bytes(runs),
+        };
+        let keeper = |runs: &[RunSpec]| Keeper {
+            path: path(first),
+            identity: identity(runs),
+            expected: expected(runs.len()),
+            origin: serde_json::to_string(&self.origin).expect("a command is plain text"),
+            every: self.every,
+            ends: self.ends,
+            last: Instant::now(),
+        };
+        if !path(first).exists() {
+            let is_free = |count: &usize| !path(first + count).exists();
+            let count = 1 + (1..at_a_time.min(rest.len())).take_while(is_free).count();
+            return Ok((count, keeper(&rest[..count]), None));
+        }
+        let unusable = |reason| CheckpointError::Unusable { path: path(first), reason };
+        let bytes = format::read(&path(first), bytes(rest.len())).map_err(unusable)?;
+        let read = |name| {
+            let text = header(&bytes, name).map_err(unusable)?;
+            serde_json::from_str::<Value>(&text).map_err(|error| unusable(error.to_string()))
+        };
+        let then = read("identity")?;
+        let count = then["runs"].as_array().map_or(0, Vec::len).clamp(1, rest.len());
+        let keeper = keeper(&rest[..count]);
+        let differences = differences(&then, &keeper.identity);
+        if !differences.is_empty() {
+            return Err(unusable(differences.join("; ")));
+        }
+        let kernels = serde_json::from_value(read("kernels")?).map_err(|error| unusable(error.to_string()))?;
+        device.choose(&kernels).map_err(|error| unusable(error.to_string()))?;
+        let kept = Checkpoint::of_bytes(&bytes, &keeper.expected).map_err(unusable)?;
+        Ok((count, keeper, Some(kept)))
     }
 }
 
@@ -123,11 +169,12 @@ fn files(folder: &Path) -> impl Iterator<Item = PathBuf> {
 /// Keeps the checkpoint of some runs.
 pub(super) struct Keeper {
     path: PathBuf,
-    /// All that the runs depend on.
-    runs: String,
+    /// All that the runs depend on, but for variants of kernels.
+    identity: Value,
     origin: String,
     expected: Expected,
     every: Duration,
+    ends: bool,
     last: Instant,
 }
 
@@ -137,27 +184,19 @@ impl Keeper {
         self.last.elapsed() >= self.every
     }
 
+    /// Whether one should also be written at the end.
+    pub fn keeps_ends(&self) -> bool {
+        self.ends
+    }
+
     /// Writes a checkpoint in place of the last one.
-    pub fn write(&mut self, checkpoint: Checkpoint) -> Result<(), CheckpointError> {
-        let about = [("runs", &self.runs), ("origin", &self.origin)];
+    pub fn write(&mut self, checkpoint: Checkpoint, device: &Device) -> Result<(), CheckpointError> {
+        let kernels = serde_json::to_string(&device.choices()).expect("names are plain text");
+        let about = [("identity", &self.identity.to_string()), ("kernels", &kernels), ("origin", &self.origin)];
         let bytes = checkpoint.into_bytes(&about).map_err(CheckpointError::Unwritable)?;
         write_file(&self.path, bytes).map_err(|error| CheckpointError::Unwritable(error.to_string()))?;
         self.last = Instant::now();
         Ok(())
-    }
-
-    /// The checkpoint, if there is one.
-    pub fn read(&self) -> Result<Option<Checkpoint>, CheckpointError> {
-        if !self.path.exists() {
-            return Ok(None);
-        }
-        let bytes = format::read(&self.path, self.expected.bytes).map_err(|reason| self.unusable(&reason))?;
-        let checkpoint = match header(&bytes, "runs") {
-            Ok(runs) if runs == self.runs => Checkpoint::of_bytes(&bytes, &self.expected),
-            Ok(_) => Err("it is of other settings, data, device or version".into()),
-            Err(reason) => Err(reason),
-        };
-        checkpoint.map(Some).map_err(|reason| self.unusable(&reason))
     }
 
     /// That runs cannot go on from it.
