@@ -1,28 +1,91 @@
 // cross_entropy: out[row] = ln Σ_c exp(x[row, c]) - x[row, label[row]]
 //
-// One thread a row, around the row's maximum. Its gradient is softmax minus one-hot, which the tape
-// composes. Launched, costed and held to its oracle by kernels/src/cross_entropy.rs.
+// LANES threads share a row, around its maximum, as in log_softmax. Its gradient is softmax minus
+// one-hot, which the tape composes. A row with NaN or inf, or of -inf alone, is NaN; where the
+// label's entry alone is -inf, the result is inf. Launched, costed and held to its oracle by
+// kernels/src/cross_entropy.rs.
 
 @group(0) @binding(2) var<storage, read_write> out: array<f32>;
 @group(0) @binding(3) var<storage, read> x: array<f32>;
 @group(0) @binding(4) var<storage, read> label: array<u32>;
 
+override LANES: u32;
+
+var<workgroup> keys: array<u32, 64>;
+var<workgroup> sums: array<f32, 64>;
+
+const NAN: u32 = 0x7fc00000u;
+const INF: u32 = 0x7f800000u;
+const MINUS_INF: u32 = 0xff800000u;
+
+// A whole number that is larger where the float is: above 0, and the largest one for NaN.
+fn key_of(value: f32) -> u32 {
+    let bits = bitcast<u32>(value);
+    let key = select(bits | 0x80000000u, ~bits, bits > 0x80000000u);
+    return select(key, 0xffffffffu, (bits & 0x7fffffffu) > 0x7f800000u);
+}
+
+// The float of a key.
+fn value_of(key: u32) -> f32 {
+    return bitcast<f32>(select(~key, key & 0x7fffffffu, key >= 0x80000000u));
+}
+
+// The value, or a float of other bits.
+fn or_bits(value: f32, other: u32, is_other: bool) -> f32 {
+    return bitcast<f32>(select(bitcast<u32>(value), other, is_other));
+}
+
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
         @builtin(local_invocation_index) lane: u32) {
-    let row = (group.x + group.y * groups.x) * 64u + lane;
-    let classes = params.size.y;
-    if row < params.size.x {
-        let first = base(1u, group.z) + row * classes;
-        var largest = x[first];
-        for (var c = 1u; c < classes; c++) {
-            largest = max(largest, x[first + c]);
+    let row = (group.x + group.y * groups.x) * (64u / LANES) + lane / LANES;
+    let classes = select(0u, params.size.y, row < params.size.x);
+    let first = base(1u, group.z) + row * classes;
+    var key = 0u;
+    for (var c = lane % LANES; c < classes; c += LANES) {
+        key = max(key, key_of(x[first + c]));
+    }
+    if LANES > 1u {
+        keys[lane] = key;
+        for (var half = LANES / 2u; half > 0u; half /= 2u) {
+            workgroupBarrier();
+            if lane < half {
+                keys[lane] = max(keys[lane], keys[lane + half]);
+            }
         }
-        var total = 0.0;
-        for (var c = 0u; c < classes; c++) {
-            total += exp(x[first + c] - largest);
+        workgroupBarrier();
+        key = keys[0];
+    }
+    // Of inf and above, and of -inf.
+    let broken = key >= 0xff800000u || key <= 0x007fffffu;
+    let largest = value_of(key);
+    var total = 0.0;
+    var part = 0.0;
+    var terms = 0u;
+    for (var c = lane % LANES; c < classes; c += LANES) {
+        let value = x[first + c];
+        part += select(exp(value - largest), 0.0, bitcast<u32>(value) == MINUS_INF);
+        terms += 1u;
+        if terms % 128u == 0u {
+            total += part;
+            part = 0.0;
         }
+    }
+    total += part;
+    if LANES > 1u {
+        sums[lane] = total;
+        for (var half = LANES / 2u; half > 0u; half /= 2u) {
+            workgroupBarrier();
+            if lane < half {
+                sums[lane] += sums[lane + half];
+            }
+        }
+        workgroupBarrier();
+        total = sums[0];
+    }
+    if lane % LANES == 0u && row < params.size.x {
         let own = x[first + label[base(2u, group.z) + row]];
-        out[base(0u, group.z) + row] = epilogue(log(total) - (own - largest), row, group.z);
+        let loss = or_bits(log(total) - (own - largest), INF, bitcast<u32>(own) == MINUS_INF);
+        out[base(0u, group.z) + row] = epilogue(or_bits(loss, NAN, broken), row, group.z);
     }
 }

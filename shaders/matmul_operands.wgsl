@@ -14,6 +14,8 @@ override TA: bool;
 override TB: bool;
 override ONES_K: bool;
 override ONES_M: bool;
+// So many of k are added up at a time.
+override TERMS: u32;
 
 const FOUR = vec4(0u, 1u, 2u, 3u);
 

@@ -4,9 +4,10 @@
 //   B  [k, n], or [n, k] if TB; with ONES_K B has one row more, [k + 1, n], added to every row of C
 //   C  [m, n], after the epilogue; of a convolution stored [n, m]
 //
-// One thread an element, in rising k: the version to read first, and the one that the others are
-// compared with. Neighbouring threads own neighbouring columns, so that they share what they read of A
-// and read B side by side. Grid: x column tiles, y row tiles, z runs; any m, n, k and offset.
+// One thread an element, in rising k, TERMS of them to one another before they meet the others:
+// the version to read first, and the one that the others are compared with. Neighbouring threads
+// own neighbouring columns, so that they share what they read of A and read B side by side. Grid:
+// x column tiles, y row tiles, z runs; any m, n, k and offset.
 //
 // Loading: scalars, or images: bytes of [m, k] as x / 255, four to a word, k a multiple of 4, not TA. For
 // convolutions: `filters` and `patches`, which are nowhere stored (see patches.wgsl).
@@ -21,6 +22,7 @@ override TA: bool;
 override TB: bool;
 override ONES_K: bool;
 override ONES_M: bool;
+override TERMS: u32;
 
 // What a workgroup covers of C.
 const TILE_M: u32 = 8u;
@@ -77,6 +79,7 @@ fn main(@builtin(workgroup_id) tile: vec3<u32>, @builtin(local_invocation_id) th
     let row_a = select(k, stored_m, TA);
     let row_b = select(n, k, TB);
 
+    var total = 0.0;
     var sum = 0.0;
     if ONES_K {
         sum = load_b(from_b, k, col, row_b);
@@ -84,13 +87,21 @@ fn main(@builtin(workgroup_id) tile: vec3<u32>, @builtin(local_invocation_id) th
     if ONES_M && row == stored_m {
         for (var p = 0u; p < k; p += 1u) {
             sum += load_b(from_b, select(p, col, TB), select(col, p, TB), row_b);
+            if p % TERMS == TERMS - 1u {
+                total += sum;
+                sum = 0.0;
+            }
         }
     } else {
         for (var p = 0u; p < k; p += 1u) {
             sum += load_a(from_a, select(row, p, TA), select(p, row, TA), row_a)
                 * load_b(from_b, select(p, col, TB), select(col, p, TB), row_b);
+            if p % TERMS == TERMS - 1u {
+                total += sum;
+                sum = 0.0;
+            }
         }
     }
     let i = stored_at(row, col, m, n);
-    out[base(0u, run) + i] = epilogue(sum, i, run);
+    out[base(0u, run) + i] = epilogue(total + sum, i, run);
 }

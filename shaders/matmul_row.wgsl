@@ -63,7 +63,9 @@ fn main(@builtin(workgroup_id) tile: vec3<u32>, @builtin(local_invocation_index)
     if ONES_K && thread < COLUMNS {
         bias = load_b(from_b, depth, own_column / 4u * 4u, params.size.y)[own_column % 4u];
     }
-    // Eight words of B a turn.
+    // Eight words of B a turn. What TERMS of k add up to is set aside, so that no long sum
+    // swallows the next.
+    var total = vec4<f32>();
     var sum = vec4<f32>();
     if TB {
         let column = col + down;
@@ -73,15 +75,24 @@ fn main(@builtin(workgroup_id) tile: vec3<u32>, @builtin(local_invocation_index)
                 + (along_k(from_a, from_b, row, column, k + 2u * next) + along_k(from_a, from_b, row, column, k + 3u * next)))
                 + ((along_k(from_a, from_b, row, column, k + 4u * next) + along_k(from_a, from_b, row, column, k + 5u * next))
                 + (along_k(from_a, from_b, row, column, k + 6u * next) + along_k(from_a, from_b, row, column, k + 7u * next)));
+            if k % TERMS >= TERMS - 8u * next {
+                total += sum;
+                sum = vec4<f32>();
+            }
         }
+        sum += total;
         shares[down][across] = (sum.x + sum.y) + (sum.z + sum.w);
     } else {
         let column = col + 4u * across;
         let next = 4u * DOWN;
         for (var k = 4u * down; k < depth; k += 2u * next) {
             sum += along_columns(from_a, from_b, row, column, k) + along_columns(from_a, from_b, row, column, k + next);
+            if k % TERMS >= TERMS - 2u * next {
+                total += sum;
+                sum = vec4<f32>();
+            }
         }
-        fours[down][across] = sum;
+        fours[down][across] = sum + total;
         workgroupBarrier();
         let c = thread % COLUMNS;
         let share = thread / COLUMNS;

@@ -28,6 +28,9 @@
 // kernels/src/matmul.rs and conv.rs.
 
 override IMAGES: bool;
+// Whether there are more than TERMS of k: what so many add up to is then set aside, so that no
+// long sum swallows the next.
+override LONG: bool;
 
 // What a workgroup covers of C, and of k at a time; quads of a thread; threads that share a sum.
 const TILE_M: u32 = 16u;
@@ -289,6 +292,7 @@ fn main(@builtin(workgroup_id) tile: vec3<u32>, @builtin(local_invocation_index)
     let down = thread / ACROSS % DOWN;
     let slice = thread / (ACROSS * DOWN);
 
+    var total_H_G = mat4x4<f32>(); // [each H G]
     var sum_H_G = mat4x4<f32>(); // [each H G]
     var a_I = word_of_a(from_a, row, 0u, thread, I); // [each I]
     var b_J = word_of_b(from_b, 0u, col, thread, J); // [each J]
@@ -312,6 +316,13 @@ fn main(@builtin(workgroup_id) tile: vec3<u32>, @builtin(local_invocation_index)
             sum_H_G = add(sum_H_G, x_K_H, y_K_G); // [each H G]
             // [end]
         }
+        if LONG && k % TERMS == 0u {
+            total_H_G += sum_H_G; // [each H G]
+            sum_H_G = mat4x4<f32>(); // [each H G]
+        }
+    }
+    if LONG {
+        sum_H_G += total_H_G; // [each H G]
     }
 
     if SLICES == 1u {

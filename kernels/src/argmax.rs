@@ -2,10 +2,11 @@
 
 use crate::float::Float;
 use crate::gpu::Traits;
-use crate::kernel::{Cost, Describe, Input, Shader, Twin, spread_groups};
+use crate::kernel::{Cost, Describe, Input, Shader, Twin, lanes, levels, spread_groups};
 use crate::view::View;
 
-/// `out[r]` = the number of the largest entry of row r, the first of equals, as a float.
+/// `out[r]` = the number of the largest entry of row r, the first of equals, as a float. NaN
+/// counts as the largest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Argmax {
     /// Rows.
@@ -14,16 +15,18 @@ pub struct Argmax {
     pub classes: usize,
 }
 
-/// `None` when an entry is NaN: a diverged model has no opinion.
-pub(crate) fn argmax<F: Float>(row: &[F]) -> Option<usize> {
+/// The number of the largest entry, the first of equals; or the number of the first NaN.
+pub(crate) fn argmax<F: Float>(row: &[F]) -> usize {
     let mut best = 0;
     for (i, &x) in row.iter().enumerate() {
-        x.partial_cmp(&x)?;
+        if x.is_nan() {
+            return i;
+        }
         if x > row[best] {
             best = i;
         }
     }
-    Some(best)
+    best
 }
 
 impl Describe for Argmax {
@@ -42,7 +45,12 @@ impl Describe for Argmax {
     fn shader(&self, _: &Traits, _: &[View]) -> Shader {
         let source = include_str!("../../shaders/argmax.wgsl").into();
         let size = vec![self.rows as u32, self.classes as u32];
-        Shader::new(source, size, spread_groups(self.rows.div_ceil(64)))
+        let lanes = lanes(self.classes, 64);
+        Shader {
+            constants: vec![("LANES", lanes as f64)],
+            iterations: self.classes.div_ceil(lanes) + levels(lanes),
+            ..Shader::new(source, size, spread_groups((self.rows * lanes).div_ceil(64)))
+        }
     }
 }
 
@@ -50,7 +58,7 @@ impl Twin for Argmax {
     fn compute<F: Float>(&self, out: &mut [F], inputs: &[Input<'_, F>]) {
         let rows = inputs[0].float().chunks_exact(self.classes);
         for (out, row) in out.iter_mut().zip(rows).take(self.rows) {
-            *out = F::of(argmax(row).unwrap_or(self.classes) as f64);
+            *out = F::of(argmax(row) as f64);
         }
     }
 }

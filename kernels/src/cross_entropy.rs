@@ -2,11 +2,13 @@
 
 use crate::float::Float;
 use crate::gpu::Traits;
-use crate::kernel::{Cost, Describe, Input, Shader, Twin, spread_groups};
+use crate::kernel::{Cost, Describe, Input, Shader, Twin, lanes, levels, spread_groups};
 use crate::log_softmax::log_sum_exp;
 use crate::view::View;
 
-/// `out[r] = ln Σ_c exp(x[r, c]) - x[r, label[r]]`. Inputs: logits `[rows, classes]`, labels `[rows]`.
+/// `out[r] = ln Σ_c exp(x[r, c]) - x[r, label[r]]`. Inputs: logits `[rows, classes]`, labels
+/// `[rows]`. A row with NaN or ∞, or of −∞ alone, is NaN; where the label's entry alone is −∞, the
+/// result is ∞.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct CrossEntropy {
     /// Rows.
@@ -32,7 +34,12 @@ impl Describe for CrossEntropy {
     fn shader(&self, _: &Traits, _: &[View]) -> Shader {
         let source = include_str!("../../shaders/cross_entropy.wgsl").into();
         let size = vec![self.rows as u32, self.classes as u32];
-        Shader::new(source, size, spread_groups(self.rows.div_ceil(64)))
+        let lanes = lanes(self.classes, 64);
+        Shader {
+            constants: vec![("LANES", lanes as f64)],
+            iterations: 2 * self.classes.div_ceil(lanes) + 2 * levels(lanes),
+            ..Shader::new(source, size, spread_groups((self.rows * lanes).div_ceil(64)))
+        }
     }
 }
 

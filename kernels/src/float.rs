@@ -39,6 +39,8 @@ pub trait Float:
     fn sqrt(self) -> Self;
     /// Whether it is neither infinite nor NaN.
     fn is_finite(self) -> bool;
+    /// Whether it is NaN.
+    fn is_nan(self) -> bool;
     /// `self · a + b`, rounded once. Fast only where the processor has it.
     fn fused(self, a: Self, b: Self) -> Self;
     /// Rounds numbers to those that half precision has: to the nearest, and beyond 65,504 to infinity.
@@ -72,6 +74,10 @@ macro_rules! float {
             #[inline(always)]
             fn is_finite(self) -> bool {
                 <$t>::is_finite(self)
+            }
+            #[inline(always)]
+            fn is_nan(self) -> bool {
+                <$t>::is_nan(self)
             }
             #[inline(always)]
             fn fused(self, a: Self, b: Self) -> Self {

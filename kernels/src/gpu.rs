@@ -17,6 +17,8 @@ mod program;
 mod timed;
 mod views;
 
+#[cfg(test)]
+pub(crate) use self::adapter::LLVMPIPE_LOOPS;
 pub use self::adapter::Traits;
 pub(crate) use self::adapter::summaries;
 pub(crate) use self::memory::GpuMemory;

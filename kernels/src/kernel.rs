@@ -74,12 +74,17 @@ pub struct Shader {
     pub groups: [u32; 2],
     /// Whether it leaves alone what would be zero, so that the output must hold zeros before.
     pub over_zeros: bool,
+    /// Iterations of loops that an invocation takes at most, nested ones counted together; 0 where
+    /// no loop's length depends on the shape. Some drivers leave loops after so many (see
+    /// [`Traits::loop_budget`]).
+    pub iterations: usize,
 }
 
 impl Shader {
     /// A shader without constants whose entry point is `main`.
     pub fn new(source: Cow<'static, str>, size: Vec<u32>, groups: [u32; 2]) -> Shader {
-        Shader { source, entry: "main", kind: "", constants: vec![], size, groups, over_zeros: false }
+        let (entry, kind, constants) = ("main", "", vec![]);
+        Shader { source, entry, kind, constants, size, groups, over_zeros: false, iterations: 0 }
     }
 
     /// A shader with one thread an element, 256 a workgroup, for `elements` elements.
@@ -94,6 +99,20 @@ impl Shader {
         let entry = if self.entry == "main" { "" } else { self.entry };
         [stem, self.kind, entry].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
     }
+}
+
+/// Elements of a row from which on several threads of a workgroup share it.
+const LONG_ROW: usize = 512;
+
+/// How many threads of a workgroup share rows of so many elements: one, or, where rows are long,
+/// so many.
+pub(crate) fn lanes(row: usize, several: usize) -> usize {
+    if row < LONG_ROW { 1 } else { several }
+}
+
+/// Steps in which a workgroup's tree joins what so many threads have.
+pub(crate) fn levels(lanes: usize) -> usize {
+    lanes.ilog2() as usize
 }
 
 /// Splits a count of workgroups over x and y: an axis holds at most 65,535 on every adapter.

@@ -33,7 +33,8 @@ impl Describe for Largest {
     }
     fn shader(&self, _: &Traits, _: &[View]) -> Shader {
         let size = vec![self.rows as u32, self.width as u32, self.count as u32];
-        Shader::per_element(include_str!("../../shaders/largest.wgsl"), size, self.elements())
+        let shader = Shader::per_element(include_str!("../../shaders/largest.wgsl"), size, self.elements());
+        Shader { iterations: self.width, ..shader }
     }
 }
 

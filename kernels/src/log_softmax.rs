@@ -2,10 +2,12 @@
 
 use crate::float::Float;
 use crate::gpu::Traits;
-use crate::kernel::{Cost, Describe, Input, Shader, Twin, spread_groups};
+use crate::kernel::{Cost, Describe, Input, Shader, Twin, lanes, levels, spread_groups};
+use crate::summation::sum_of;
 use crate::view::View;
 
-/// `out[r, c] = x[r, c] - ln Σ_c exp(x[r, c])`, computed around the row's maximum.
+/// `out[r, c] = x[r, c] - ln Σ_c exp(x[r, c])`, computed around the row's maximum. A row with NaN
+/// or ∞, or of −∞ alone, is NaN; −∞ beside finite entries is the logarithm of 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct LogSoftmax {
     /// Rows.
@@ -18,7 +20,7 @@ pub struct LogSoftmax {
 /// be rounded to the step of the first.
 pub(crate) fn log_sum_exp<F: Float>(row: &[F]) -> (F, F) {
     let max = row.iter().fold(row[0], |m, &x| if x > m { x } else { m });
-    (max, row.iter().fold(F::ZERO, |s, &x| s + (x - max).exp()).ln())
+    (max, sum_of(row.iter().map(|&x| (x - max).exp())).ln())
 }
 
 impl Describe for LogSoftmax {
@@ -38,7 +40,12 @@ impl Describe for LogSoftmax {
     fn shader(&self, _: &Traits, _: &[View]) -> Shader {
         let source = include_str!("../../shaders/log_softmax.wgsl").into();
         let size = vec![self.rows as u32, self.classes as u32];
-        Shader::new(source, size, spread_groups(self.rows.div_ceil(64)))
+        let lanes = lanes(self.classes, 64);
+        Shader {
+            constants: vec![("LANES", lanes as f64)],
+            iterations: 3 * self.classes.div_ceil(lanes) + 2 * levels(lanes),
+            ..Shader::new(source, size, spread_groups((self.rows * lanes).div_ceil(64)))
+        }
     }
 }
 

@@ -13,10 +13,11 @@ use crate::catalogue::InVariant;
 use crate::choices::class;
 use crate::cpu::PIECE;
 use crate::cpu::gemm::{Matrix, gemm};
-use crate::cpu::sparse::{Dense, product_of_mostly_zeros};
+use crate::cpu::sparse::{Dense, all_finite, product_of_mostly_zeros};
 use crate::float::Float;
 use crate::gpu::Traits;
 use crate::kernel::{Cost, Describe, Input, Kernel, Shader, Twin};
+use crate::summation::sum_rows;
 use crate::view::View;
 use std::ops::Range;
 use std::sync::Arc;
@@ -37,6 +38,10 @@ pub enum Ones {
 
 /// `out[m, n] = op(a)[m, k] · op(b)[k, n]`, where op transposes if asked to. With [`Ones::Column`] b is
 /// `[k + 1, n]`; with [`Ones::Row`] m counts the row of ones, and a is stored `[k, m - 1]`.
+///
+/// With u = 2^-24, an element is off by at most 8194 · u · Σ|a · b| on the CPU, and by (8194 + k /
+/// 8192) · u · Σ|a · b| on a GPU, whose cooperative and subgroup variants are not taken for more
+/// than 8192 terms, but where they are asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct MatMul {
     /// Rows of the result.
@@ -107,12 +112,16 @@ impl Variant {
     /// memory a software adapter reaches a tenth of what subgroup shuffles give; hardware is the other way round.
     pub fn candidates(product: &MatMul, adapter: &Traits) -> Vec<Variant> {
         if adapter.software {
+            let deep = Variant::named(FOR_LONG_SUMS).filter(|deep| product.k > TERMS && deep.runs_on(adapter));
+            if let Some(deep) = deep {
+                return vec![deep];
+            }
             return vec![if Variant::Subgroup.runs_on(adapter) { Variant::Subgroup } else { Variant::Plain }];
         }
         let fitting = |variant: &Variant| variant.runs_on(adapter);
         let row = (product.m == 1).then_some(Variant::Row);
         let tiles = Tile::candidates(product).map(Variant::Tiled).filter(fitting);
-        let cooperative = (product.m > 1).then_some(Variant::Cooperative).filter(fitting);
+        let cooperative = (product.m > 1 && product.k <= TERMS).then_some(Variant::Cooperative).filter(fitting);
         let mut candidates: Vec<_> = row.into_iter().chain(tiles).chain(cooperative).collect();
         // Where workgroup memory is scarce.
         for small in ["32x32", "64x64", "plain"].into_iter().filter_map(Variant::named).filter(fitting) {
@@ -138,6 +147,14 @@ impl Variant {
 /// Fewer would leave nothing to choose.
 const FEWEST_CANDIDATES: usize = 3;
 
+/// Terms of a sum that are added to one another before they meet those that were added up before:
+/// in single precision, a long sum swallows small terms. (Sums of so many keep the order, and the
+/// bits, that their variant gives them.)
+pub(crate) const TERMS: usize = 8192;
+
+/// What computes long sums on software Vulkan: each of 64 threads adds a share of them.
+const FOR_LONG_SUMS: &str = "4x16s64";
+
 /// Fewer rows do not pay for the right operand's rearrangement.
 const FEWEST_ROWS: usize = 32;
 
@@ -159,6 +176,14 @@ impl MatMul {
 
     fn images<F: Float>(&self, images: &Bytes, offset: usize, b: &[F], out: &mut [F]) {
         assert!(!self.ta && !self.tb && self.ones != Ones::Row, "matmul: images stand on the left, as they are");
+        // Where zeros are passed over, 0 · ∞ would be left out, or not, as the next image is lit
+        // there.
+        if self.k > TERMS || !all_finite(&b[..self.k * self.n]) {
+            let bytes = &images.data()[offset..offset + self.m * self.k];
+            let levels: [F; 256] = std::array::from_fn(|byte| F::of(byte as f64 / 255.0));
+            let a: Vec<F> = bytes.iter().map(|&byte| levels[usize::from(byte)]).collect();
+            return self.block(0..self.m, out, &a, b);
+        }
         let first = offset / self.k;
         images.lit(self.k).product(first..first + self.m, self.dense(b), out);
     }
@@ -243,7 +268,7 @@ impl Twin for MatMul {
             return self.images(images, offset, b, out);
         }
         let length = self.m / self.rows();
-        let met_as_stored = !self.ta && !self.tb;
+        let met_as_stored = !self.ta && !self.tb && self.k <= TERMS;
         if met_as_stored && product_of_mostly_zeros(inputs[0].float(), self.k, self.dense(b), out) {
             return;
         }
@@ -270,10 +295,9 @@ impl MatMul {
             Ones::Row => {
                 let (product, sums) = out.split_at_mut((rows.end.min(m - 1) - rows.start) * n);
                 gemm([product.len() / n, n, k], a, right, product, false);
-                sums.fill(F::ZERO);
-                // In the last block, which has the row of ones.
-                for row in b[..k * n].chunks_exact(n).filter(|_| rows.end == m) {
-                    sums.iter_mut().zip(row).for_each(|(s, &x)| *s += x);
+                if rows.end == m {
+                    // In the last block, which has the row of ones.
+                    sum_rows(b[..k * n].chunks_exact(n), sums);
                 }
             }
         }

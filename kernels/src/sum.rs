@@ -2,11 +2,15 @@
 
 use crate::float::Float;
 use crate::gpu::Traits;
-use crate::kernel::{Cost, Describe, Input, Shader, Twin, spread_groups};
+use crate::kernel::{Cost, Describe, Input, Shader, Twin, levels, spread_groups};
+use crate::summation::{sum, sum_rows};
 use crate::view::View;
 use std::ops::Range;
 
 /// `out[outer, inner] = Σ_mid x[outer, mid, inner]`.
+///
+/// With u = 2^-24, a sum is off by at most 129 · u · Σ|x| on the CPU, and by (144 + mid / 128) · u
+/// · Σ|x| on a GPU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Sum {
     /// Elements before the axis.
@@ -46,12 +50,18 @@ impl Describe for Sum {
     fn shader(&self, adapter: &Traits, _: &[View]) -> Shader {
         let size = vec![self.outer as u32, self.mid as u32, self.inner as u32];
         if !self.is_wide(adapter) {
-            return Shader::per_element(include_str!("../../shaders/sum.wgsl"), size, self.elements());
+            let shader = Shader::per_element(include_str!("../../shaders/sum.wgsl"), size, self.elements());
+            return Shader { iterations: self.mid, ..shader };
         }
         let (columns, threads) = (if self.inner == 1 { 1 } else { COLUMNS }, if self.mid < LONG { 64 } else { 256 });
         let groups = spread_groups(self.outer * self.inner.div_ceil(columns));
-        let constants = vec![("COLUMNS", columns as f64), ("THREADS", f64::from(threads))];
-        Shader { constants, ..Shader::new(include_str!("../../shaders/sum_wide.wgsl").into(), size, groups) }
+        let constants = vec![("COLUMNS", columns as f64), ("THREADS", threads as f64)];
+        let iterations = self.mid.div_ceil(4 * threads / columns) + levels(threads);
+        Shader {
+            constants,
+            iterations,
+            ..Shader::new(include_str!("../../shaders/sum_wide.wgsl").into(), size, groups)
+        }
     }
 }
 
@@ -64,9 +74,9 @@ impl Sum {
 
     /// Some columns of the sums of a block `[mid, inner]`.
     fn block<F: Float>(&self, columns: Range<usize>, block: &[F], sums: &mut [F]) {
-        sums.fill(F::ZERO);
-        for row in block.chunks_exact(self.inner) {
-            sums.iter_mut().zip(&row[columns.clone()]).for_each(|(s, &v)| *s += v);
+        match self.inner {
+            1 => sums[0] = sum(block),
+            _ => sum_rows(block.chunks_exact(self.inner).map(|row| &row[columns.clone()]), sums),
         }
     }
 }
@@ -83,10 +93,7 @@ impl Twin for Sum {
         }
         let blocks = x[rows.start * self.mid * self.inner..].chunks_exact(self.mid * self.inner);
         for (sums, block) in out.chunks_exact_mut(self.inner).zip(blocks) {
-            match self.inner {
-                1 => sums[0] = block.iter().fold(F::ZERO, |s, &v| s + v),
-                _ => self.block(0..self.inner, block, sums),
-            }
+            self.block(0..self.inner, block, sums);
         }
     }
 }

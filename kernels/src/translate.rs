@@ -117,6 +117,7 @@ pub fn adapter_for(variant: Option<Variant>, software: bool) -> Traits {
         half: true,
         workgroup_memory: 48 << 10,
         workgroup_threads: 1024,
+        loop_budget: None,
         choices: Default::default(),
     }
 }

@@ -127,7 +127,8 @@ impl Difference {
     }
 }
 
-fn apart(found: f64, oracle: f64) -> f64 {
+/// How far two numbers are from each other; what is the same infinity, or NaN in both, not at all.
+pub(crate) fn apart(found: f64, oracle: f64) -> f64 {
     match (found - oracle).abs() {
         _ if found == oracle || (found.is_nan() && oracle.is_nan()) => 0.0,
         apart if apart.is_nan() => f64::INFINITY,

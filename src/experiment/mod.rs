@@ -17,6 +17,7 @@ use crate::methods::{self, Lab, Learned};
 use crate::program::{Footprint, Precision, Recorder, SessionState, Stop};
 use crate::settings::{AnchorKind, RunSpec};
 use checkpoint::{Checkpoint, Keeper};
+use hindsight_kernels::{Launch, TooManyIterations};
 use trial::Trial;
 
 /// What is to be run.
@@ -123,6 +124,9 @@ pub enum ExperimentError {
         /// Bytes of the largest buffer.
         there: u64,
     },
+    /// A launch that the device's driver would not compute to its end.
+    #[error(transparent)]
+    Loops(#[from] TooManyIterations),
     /// A checkpoint that runs cannot go on from.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
@@ -178,7 +182,8 @@ pub fn run_in_groups(
         return Err(ExperimentError::NoHalf);
     }
     let data = benchmark.data()?;
-    let footprint = footprint(method, Lab::new(&Device::Dry, benchmark, data, &experiment.runs[..1])?);
+    let (footprint, launches) = rehearse(method, Lab::new(&Device::Dry, benchmark, data, &experiment.runs[..1])?);
+    device.check_loops(&launches)?;
     let at_a_time = fitting(&footprint, device, experiment.runs.len())?.min(at_most);
     observer.prepared(method.name(), &footprint, at_a_time, experiment.runs.len(), experiment.runs[0].settings.tasks);
     let recorder = observer.recorder().map(|recorder| recorder.of(method.name()));
@@ -235,18 +240,19 @@ pub fn explain(experiment: &Experiment, recorder: &Recorder) -> Result<(), Exper
     let (benchmark, method) = find(&experiment.benchmark, &experiment.method)?;
     let mut lab = Lab::new(&Device::Dry, benchmark, benchmark.data()?, &experiment.runs[..1])?;
     lab.session.record_with(recorder.of(method.name()));
-    footprint(method, lab);
+    rehearse(method, lab);
     Ok(())
 }
 
-/// What one run takes: it is prepared, and goes through its tasks, on a device that computes nothing.
-fn footprint(method: &dyn methods::Method, mut lab: Lab) -> Footprint {
+/// What one run takes, and all launches that it is compiled to: it is prepared, and goes through
+/// its tasks, on a device that computes nothing.
+fn rehearse(method: &dyn methods::Method, mut lab: Lab) -> (Footprint, Vec<Launch>) {
     let mut learner = method.start(&mut lab);
     for task in 0..lab.settings.tasks {
         learner.learn(&mut lab, task);
         learner.test(&mut lab, task);
     }
-    lab.session.footprint()
+    (lab.session.footprint(), lab.session.launches())
 }
 
 /// How many of `runs` runs fit on a device.

@@ -1,7 +1,7 @@
 //! How much memory the buffers and programs of a session take, and how many runs fit on a device.
 
 use super::plan::Temporary;
-use hindsight_kernels::{Kind, Room};
+use hindsight_kernels::{Kind, Launch, Room};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// What runs take, in bytes.
@@ -45,6 +45,8 @@ pub(super) struct Ledger(Arc<Mutex<Count>>);
 
 #[derive(Default)]
 struct Count {
+    /// Of all programs, where nothing is computed.
+    launches: Vec<Launch>,
     now_per_run: u64,
     most: Footprint,
 }
@@ -65,6 +67,15 @@ impl Ledger {
 
     pub fn footprint(&self) -> Footprint {
         self.count(|count| count.most.clone())
+    }
+
+    /// Programs are compiled to be looked at: their launches.
+    pub fn compiled(&self, launches: &[Launch]) {
+        self.count(|count| count.launches.extend_from_slice(launches));
+    }
+
+    pub fn launches(&self) -> Vec<Launch> {
+        self.count(|count| count.launches.clone())
     }
 
     pub fn store(&self, name: &str, elements: usize, kind: Kind, shared: bool) {

@@ -116,6 +116,11 @@ impl Session {
         self.ledger.footprint()
     }
 
+    /// The launches of all its programs so far, on [`Device::Dry`]; none on other devices.
+    pub fn launches(&self) -> Vec<Launch> {
+        self.ledger.launches()
+    }
+
     /// Runs side by side.
     pub fn runs(&self) -> usize {
         self.store.runs()
@@ -293,6 +298,9 @@ impl Session {
         let name = tape.name().unwrap_or(&compiled_at);
         let number = self.recorder.as_ref().map(|recorder| recorder.compiled(name, &plan));
         let held = self.ledger.hold(&plan.temporaries);
+        if let Device::Dry = self.device {
+            self.ledger.compiled(&plan.launches);
+        }
         let elements = plan.temporaries.iter().map(|temporary| temporary.elements).collect();
         let executable = Executable::new(&self.device, &self.store, plan.launches, elements);
         let work = work(executable.cost(), executable.launches().len());

@@ -3,6 +3,7 @@
 use super::Entry;
 use super::attributes::size;
 use super::operands::{axes, numbers};
+use super::promises::{NonFinite, Tolerance};
 use super::rows::PLAIN;
 use crate::ceiling_copy::CeilingCopy;
 use crate::ceiling_fma::CeilingFma;
@@ -17,6 +18,7 @@ pub(super) static ENTRIES: &[Entry] = &[
         result: |_| axes("elements"),
         kernel: |v, _| Arc::new(CeilingCopy { elements: v.get("elements") }),
         limits: |v| multiple(v.get("elements"), "elements", 2048),
+        non_finite: NonFinite::on_cpus("copied as they are"),
         ..PLAIN
     },
     Entry {
@@ -27,6 +29,8 @@ pub(super) static ENTRIES: &[Entry] = &[
         result: |_| axes("elements"),
         kernel: |v, _| Arc::new(CeilingFma { elements: v.get("elements"), rounds: v.get("rounds") }),
         limits: |v| multiple(v.get("rounds"), "rounds", 8),
+        tolerance: Tolerance::of_largest(1e-4),
+        non_finite: NonFinite::on_cpus("as IEEE 754 has it"),
         ..PLAIN
     },
 ];

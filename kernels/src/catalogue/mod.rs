@@ -8,6 +8,7 @@ mod fit;
 mod in_variant;
 mod operands;
 mod products;
+mod promises;
 mod rows;
 mod tables;
 
@@ -15,6 +16,7 @@ pub use attributes::{Attribute, Takes, Values};
 pub use fit::CatalogueError;
 pub use in_variant::{InVariant, Product};
 pub use operands::{Axis, Holds, Operand, shape_text};
+pub use promises::{NonFinite, Off, Scale, Tolerance, are_finite};
 
 use crate::expr::Epilogue;
 use crate::kernel::Kernel;
@@ -42,6 +44,11 @@ pub struct Entry {
     epilogue: fn(&Values) -> Epilogue,
     /// What else must hold of the values, or why it does not.
     limits: fn(&Values) -> Result<(), String>,
+    /// How far its result may be from that of its twin in double precision, where nothing else is
+    /// asked for.
+    pub tolerance: Tolerance,
+    /// What becomes of NaN and infinities.
+    pub non_finite: NonFinite,
     /// Values at which it is checked beside the defaults.
     corners: &'static [&'static [(&'static str, usize)]],
 }

@@ -4,6 +4,7 @@ use super::Entry;
 use super::attributes::{Attribute, Values, count, flag, follows, one_of, size};
 use super::in_variant::in_variant;
 use super::operands::{axes, bytes, numbers};
+use super::promises::{NonFinite, Tolerance};
 use crate::autotune::Tunable;
 use crate::conv::{Conv, ConvPart, Window};
 use crate::expr::Epilogue;
@@ -44,6 +45,10 @@ pub(super) static ENTRIES: &[Entry] = &[
         kernel: |v, variant| in_variant(matmul(v), variant),
         epilogue: |_| Epilogue::default(),
         limits: |v| product_limits(&matmul(v)),
+        tolerance: PRODUCTS,
+        non_finite: NonFinite::on_cpus(
+            "as IEEE 754 has it: a sum with 0 · ∞, NaN or both infinities among its terms is NaN",
+        ),
         corners: &[
             &[("m", 130), ("n", 70), ("k", 128)],
             &[("m", 20), ("n", 33), ("k", 17)],
@@ -70,6 +75,8 @@ pub(super) static ENTRIES: &[Entry] = &[
         kernel: |v, variant| in_variant(conv(v, ConvPart::Output), variant),
         epilogue: |_| Epilogue::default(),
         limits: |v| conv_limits(&conv(v, ConvPart::Output)),
+        tolerance: PRODUCTS,
+        non_finite: BY_AN_EDGE,
         corners: CONV_CORNERS,
     },
     Entry {
@@ -82,6 +89,8 @@ pub(super) static ENTRIES: &[Entry] = &[
         kernel: |v, variant| in_variant(conv(v, ConvPart::Input), variant),
         epilogue: |_| Epilogue::default(),
         limits: |v| conv_limits(&conv(v, ConvPart::Input)),
+        tolerance: PRODUCTS,
+        non_finite: BY_AN_EDGE,
         corners: CONV_INPUT_CORNERS,
     },
     Entry {
@@ -94,9 +103,18 @@ pub(super) static ENTRIES: &[Entry] = &[
         kernel: |v, variant| in_variant(conv(v, ConvPart::Filters), variant),
         epilogue: |_| Epilogue::default(),
         limits: |v| conv_limits(&conv(v, ConvPart::Filters)),
+        tolerance: PRODUCTS,
+        non_finite: BY_AN_EDGE,
         corners: CONV_FILTERS_CORNERS,
     },
 ];
+
+/// Thousands of terms are added to one another in single precision.
+const PRODUCTS: Tolerance = Tolerance::of_terms(2e-4);
+
+const BY_AN_EDGE: NonFinite = NonFinite::on_cpus(
+    "a sum with NaN or an infinity among its terms, of which some past an edge are 0 · a filter, is NaN or infinite",
+);
 
 const ONES: [Ones; 3] = [Ones::No, Ones::Column, Ones::Row];
 

@@ -3,6 +3,7 @@
 use super::Entry;
 use super::attributes::{Attribute, size};
 use super::operands::{axes, indices, numbers};
+use super::promises::{NonFinite, Tolerance};
 use crate::argmax::Argmax;
 use crate::count_correct::CountCorrect;
 use crate::count_not_finite::CountNotFinite;
@@ -22,6 +23,7 @@ pub(super) static ENTRIES: &[Entry] = &[
         operands: |_| vec![numbers("x", "rows, classes")],
         result: |_| axes("rows"),
         kernel: |v, _| Arc::new(Argmax { rows: v.get("rows"), classes: v.get("classes") }),
+        non_finite: NonFinite::everywhere("NaN counts as the largest entry, as in NumPy; −0 equals 0"),
         corners: RAGGED,
         ..PLAIN
     },
@@ -32,6 +34,7 @@ pub(super) static ENTRIES: &[Entry] = &[
         operands: |_| vec![numbers("logits", "rows, classes"), indices("labels", "rows", "classes")],
         result: |_| axes("1"),
         kernel: |v, _| Arc::new(CountCorrect { rows: v.get("rows"), classes: v.get("classes") }),
+        non_finite: NonFinite::everywhere("a row with NaN is never right; −0 equals 0"),
         corners: RAGGED,
         ..PLAIN
     },
@@ -42,6 +45,7 @@ pub(super) static ENTRIES: &[Entry] = &[
         operands: |_| vec![numbers("x", "elements")],
         result: |_| axes("blocks"),
         kernel: |v, _| Arc::new(CountNotFinite { elements: v.get("elements") }),
+        non_finite: NonFinite::everywhere("each counts"),
         corners: &[&[("elements", 70_000)]],
         ..PLAIN
     },
@@ -52,6 +56,10 @@ pub(super) static ENTRIES: &[Entry] = &[
         operands: |_| vec![numbers("x", "rows, classes"), indices("label", "rows", "classes")],
         result: |_| axes("rows"),
         kernel: |v, _| Arc::new(CrossEntropy { rows: v.get("rows"), classes: v.get("classes") }),
+        tolerance: Tolerance::of_largest(2e-5),
+        non_finite: NonFinite::everywhere(
+            "a row with NaN or ∞, or of −∞ alone, is NaN; where the label's entry is −∞, ∞",
+        ),
         corners: RAGGED,
         ..PLAIN
     },
@@ -62,6 +70,7 @@ pub(super) static ENTRIES: &[Entry] = &[
         operands: |_| vec![numbers("x", "rows, width")],
         result: |_| axes("rows, width"),
         kernel: |v, _| Arc::new(Largest { rows: v.get("rows"), width: v.get("width"), count: v.get("count") }),
+        non_finite: NonFinite::everywhere("NaN is never chosen; −0 equals 0"),
         corners: WIDE,
         ..PLAIN
     },
@@ -72,6 +81,10 @@ pub(super) static ENTRIES: &[Entry] = &[
         operands: |_| vec![numbers("x", "rows, classes")],
         result: |_| axes("rows, classes"),
         kernel: |v, _| Arc::new(LogSoftmax { rows: v.get("rows"), classes: v.get("classes") }),
+        tolerance: Tolerance::of_largest(2e-5),
+        non_finite: NonFinite::everywhere(
+            "a row with NaN or ∞, or of −∞ alone, is NaN; −∞ beside finite entries stays −∞",
+        ),
         corners: RAGGED,
         ..PLAIN
     },
@@ -82,6 +95,8 @@ pub(super) static ENTRIES: &[Entry] = &[
         operands: |_| vec![numbers("x", "rows, width")],
         result: |_| axes("rows, width"),
         kernel: |v, _| Arc::new(Rescale { rows: v.get("rows"), width: v.get("width") }),
+        tolerance: Tolerance::of_largest(1e-5),
+        non_finite: NonFinite::everywhere("a row with NaN or an infinity is NaN throughout"),
         corners: WIDE,
         ..PLAIN
     },
@@ -97,6 +112,10 @@ pub(super) static ENTRIES: &[Entry] = &[
         result: |_| axes("outer, inner"),
         kernel: |v, _| Arc::new(Sum { outer: v.get("outer"), mid: v.get("mid"), inner: v.get("inner") }),
         // Long sums of neighbours have a shader of their own.
+        tolerance: Tolerance::of_terms(2e-5),
+        non_finite: NonFinite::on_cpus(
+            "a sum with NaN among its terms, or both infinities, is NaN; with one infinity, that",
+        ),
         corners: &[&[("outer", 3), ("mid", 5), ("inner", 7)], &[("outer", 2), ("mid", 300)]],
         ..PLAIN
     },
@@ -119,5 +138,7 @@ pub(super) const PLAIN: Entry = Entry {
     kernel: |_, _| unreachable!("every entry has a kernel of its own"),
     epilogue: |_| Epilogue::default(),
     limits: |_| Ok(()),
+    tolerance: Tolerance::EXACT,
+    non_finite: NonFinite::everywhere("none is read"),
     corners: &[],
 };

@@ -3,6 +3,7 @@
 use super::Entry;
 use super::attributes::{Values, one_of, size};
 use super::operands::{Holds, Operand, axes, bytes, indices, numbers};
+use super::promises::{NonFinite, Tolerance};
 use super::rows::{PLAIN, ROWS, WIDTH};
 use crate::expr::{Access, Binary, Epilogue, Instruction, Unary};
 use crate::gather_pixels::GatherPixels;
@@ -28,6 +29,7 @@ pub(super) static ENTRIES: &[Entry] = &[
         result: |_| axes("rows, width"),
         kernel: |v, _| Arc::new(GatherPixels { rows: v.get("rows"), width: v.get("width") }),
         corners: &[&[("rows", 7), ("width", 333)]],
+        tolerance: Tolerance::of_largest(1e-6),
         ..PLAIN
     },
     Entry {
@@ -37,6 +39,7 @@ pub(super) static ENTRIES: &[Entry] = &[
         operands: |_| vec![numbers("table", "table, width"), indices("index", "rows", "table")],
         result: |_| axes("rows, width"),
         kernel: |v, _| Arc::new(GatherRows { rows: v.get("rows"), width: v.get("width") }),
+        non_finite: NonFinite::everywhere("copied as they are"),
         corners: &[&[("rows", 7), ("width", 333)]],
         ..PLAIN
     },
@@ -62,6 +65,8 @@ pub(super) static ENTRIES: &[Entry] = &[
             &[("function", 8)],
             &[("function", 9)],
         ],
+        tolerance: Tolerance::of_largest(1e-4),
+        non_finite: NonFinite::on_cpus("as IEEE 754 has it; relu keeps NaN, step of NaN is 0"),
         ..PLAIN
     },
     Entry {
@@ -71,6 +76,7 @@ pub(super) static ENTRIES: &[Entry] = &[
         operands: |_| vec![Operand { name: "key", holds: Holds::Words, shape: axes("3") }],
         result: |_| axes("elements"),
         kernel: |v, _| Arc::new(Normal { elements: v.get("elements") }),
+        tolerance: Tolerance::of_largest(1e-4),
         corners: &[&[("elements", 257)]],
         ..PLAIN
     },
@@ -81,6 +87,10 @@ pub(super) static ENTRIES: &[Entry] = &[
         operands: |_| vec![numbers("x", "rows, width"), indices("index", "rows", "table")],
         result: |_| axes("table, width"),
         kernel: |v, _| Arc::new(ScatterAddRows { rows: v.get("rows"), table: v.get("table"), width: v.get("width") }),
+        tolerance: Tolerance::of_terms(2e-5),
+        non_finite: NonFinite::on_cpus(
+            "a sum with NaN among its terms, or both infinities, is NaN; with one infinity, that",
+        ),
         corners: &[&[("rows", 7), ("width", 333)]],
         ..PLAIN
     },

@@ -1,6 +1,7 @@
 //! The safe face of the `gemm` crate.
 
 use crate::float::Float;
+use crate::matmul::TERMS;
 
 /// A matrix as a slice with a row and a column stride.
 #[derive(Clone, Copy)]
@@ -20,8 +21,9 @@ impl<F> Matrix<'_, F> {
     }
 }
 
-/// `out[m, n] (row-major) = keep · out + a[m, k] · b[k, n]`, on this thread, in an order of summation
-/// that depends on the shape alone.
+/// `out[m, n] (row-major) = keep · out + a[m, k] · b[k, n]`, on this thread, in an order of
+/// summation that depends on the shape alone. What [`TERMS`] of k add up to is set aside in double
+/// precision.
 pub fn gemm<F: Float>(size: [usize; 3], a: Matrix<'_, F>, b: Matrix<'_, F>, out: &mut [F], keep: bool) {
     let [m, n, k] = size;
     if m == 0 || n == 0 {
@@ -30,7 +32,19 @@ pub fn gemm<F: Float>(size: [usize; 3], a: Matrix<'_, F>, b: Matrix<'_, F>, out:
     a.must_hold(m, k);
     b.must_hold(k, n);
     assert!(out.len() >= m * n, "gemm: {m}x{n} does not fit {} elements", out.len());
-    call_gemm(size, a, b, out, keep);
+    let out = &mut out[..m * n];
+    if k <= TERMS {
+        return call_gemm(size, a, b, out, keep);
+    }
+    let mut totals: Vec<f64> = out.iter().map(|x| if keep { x.wide() } else { 0.0 }).collect();
+    for start in (0..k).step_by(TERMS) {
+        let size = [m, n, TERMS.min(k - start)];
+        let a = Matrix { data: &a.data[start * a.column..], ..a };
+        let b = Matrix { data: &b.data[start * b.row..], ..b };
+        call_gemm(size, a, b, out, false);
+        totals.iter_mut().zip(&*out).for_each(|(total, x)| *total += x.wide());
+    }
+    out.iter_mut().zip(totals).for_each(|(out, total)| *out = F::of(total));
 }
 
 // The gemm crate takes raw pointers. Sound: `gemm` above has asserted that each operand's last

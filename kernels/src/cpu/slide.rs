@@ -8,6 +8,8 @@ use crate::cpu::dots::Dots;
 use crate::cpu::vectors;
 use crate::float::Float;
 use crate::frame::{Frame, Place, Sight};
+use crate::matmul::TERMS;
+use crate::summation::Totals;
 use pulp::{Simd, WithSimd};
 use std::ops::Range;
 
@@ -219,6 +221,8 @@ impl<F: Float> WithSimd for FilterGradient<'_, F> {
         let FilterGradient { sight, images, slopes, columns, numbers, filters } = self;
         let panels = panels::<F, S>(columns);
         let mut sums = vec![F::ZERO; packed_length::<F, S>(&panels, numbers.len())];
+        let mut totals = Totals::new(slopes.len() / columns > TERMS, &mut sums);
+        let mut terms = 0;
         let mut frame = Frame::new(&sight, columns);
         let (places, row) = (frame.places(0), frame.row());
         let at_a_time = (GO_BY / columns).clamp(32, 128);
@@ -229,6 +233,11 @@ impl<F: Float> WithSimd for FilterGradient<'_, F> {
             let slopes = &slopes[numbered.start * columns..numbered.end * columns];
             for (places, slopes) in places.chunks(at_a_time).zip(slopes.chunks(at_a_time * columns)) {
                 let places = &places[..slopes.len() / columns];
+                if terms + places.len() > TERMS {
+                    totals.set_aside(&mut sums);
+                    terms = 0;
+                }
+                terms += places.len();
                 for panel in &panels {
                     let sums = F::vectors_mut::<S>(&mut sums[panel.part::<F, S>(numbers.len())]);
                     let slopes = &slopes[panel.columns.start..];
@@ -250,6 +259,7 @@ impl<F: Float> WithSimd for FilterGradient<'_, F> {
                 }
             }
         }
+        totals.finish(&mut sums);
         unpack::<F, S>(&panels, &sums, columns, filters);
     }
 }

@@ -31,6 +31,9 @@ pub struct Traits {
     pub workgroup_memory: usize,
     /// Threads that a workgroup may have.
     pub workgroup_threads: usize,
+    /// Iterations of all its loops together after which the driver has an invocation leave them,
+    /// without a word; if it does.
+    pub loop_budget: Option<usize>,
     /// Which variants compute products here.
     pub choices: Arc<Choices>,
 }
@@ -42,6 +45,9 @@ impl Traits {
         self.software && row.is_multiple_of(4) && views.iter().all(|view| view.is_by_four())
     }
 }
+
+/// What Mesa's software Vulkan allows (LP_MAX_TGSI_LOOP_ITERATIONS).
+pub(crate) const LLVMPIPE_LOOPS: usize = 65_535;
 
 pub(super) fn adapters() -> Vec<wgpu::Adapter> {
     let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
@@ -71,6 +77,7 @@ pub(super) fn traits(adapter: &wgpu::Adapter) -> Traits {
         half: adapter.features().contains(wgpu::Features::SHADER_F16),
         workgroup_memory: limits.max_compute_workgroup_storage_size as usize,
         workgroup_threads: limits.max_compute_invocations_per_workgroup as usize,
+        loop_budget: info.driver.contains("llvmpipe").then_some(LLVMPIPE_LOOPS),
         choices: Arc::default(),
         name: info.name,
     }

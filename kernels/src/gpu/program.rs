@@ -5,6 +5,7 @@ use super::bind::{Binder, Buffers, Ready};
 use super::memory::GpuMemory;
 use super::mirror::{Mirrors, Stale};
 use crate::launch::Launch;
+use crate::loops::within_budget;
 use crate::store::Store;
 use std::ops::Range;
 use std::sync::Arc;
@@ -22,6 +23,10 @@ const LAUNCHES_A_SUBMISSION: usize = 4096;
 
 impl GpuProgram {
     /// Compiles the launches and binds them to a store's buffers, and to temporaries of so many elements a run.
+    ///
+    /// # Panics
+    /// If the driver would leave the loops of a launch
+    /// ([`Device::check_loops`](crate::Device::check_loops) tells before).
     pub(crate) fn new(
         gpu: &Arc<Gpu>,
         store: &Store,
@@ -30,6 +35,9 @@ impl GpuProgram {
         temporaries: &[usize],
     ) -> GpuProgram {
         let mut binder = Binder::new(gpu, Buffers::new(gpu, store, memory, launches, temporaries), launches.len());
+        if let Err(error) = launches.iter().try_for_each(|launch| within_budget(launch, gpu.traits())) {
+            panic!("{error}");
+        }
         let compiled = launches.iter().zip(gpu.compile_all(launches));
         let launches = compiled.map(|(launch, (shader, pipeline))| binder.bind(launch, &shader, pipeline)).collect();
         GpuProgram { gpu: gpu.clone(), launches, mirrors: binder.finish() }

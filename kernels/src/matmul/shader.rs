@@ -2,7 +2,7 @@
 
 use super::subgroup_tiles::SubgroupTiles;
 use crate::kernel::Shader;
-use crate::matmul::{MatMul, Ones, Variant};
+use crate::matmul::{MatMul, Ones, TERMS, Variant};
 use crate::view::View;
 use std::borrow::Cow;
 
@@ -108,7 +108,25 @@ pub(crate) fn shader(product: &MatMul, patches: Option<&Patches>, variant: Varia
     let kind = if let Variant::Tiled(tile) = variant { tile.name } else { "" };
     let text = written(text, product, patches, variant, views, transposed);
     let over_zeros = patches.is_some_and(|patches| patches.over_zeros);
-    Shader { source: text.into(), entry, kind, constants, size, groups, over_zeros }
+    let iterations = iterations(variant, product.k);
+    Shader { source: text.into(), entry, kind, constants, size, groups, over_zeros, iterations }
+}
+
+/// Iterations of loops that an invocation takes at most, where sums have `k` terms.
+fn iterations(variant: Variant, k: usize) -> usize {
+    /// Of loops whose lengths are constants: stores, sums of what threads share.
+    const OTHERS: usize = 128;
+    let of_sums = match variant {
+        Variant::Plain => k,
+        Variant::Row => k.div_ceil(256),
+        Variant::Tiled(tile) => k.div_ceil(tile.depth()) + 1,
+        // Of 16 a turn, in each of which three small loops copy and multiply.
+        Variant::Cooperative => 8 * k.div_ceil(16),
+        // Of 16 pixels that are lit: a turn of each of two loops, and four of a third. (Others
+        // take fewer.)
+        Variant::Subgroup => 6 * k.div_ceil(16),
+    };
+    of_sums + OTHERS
 }
 
 /// What a variant's text leaves open, but for what a convolution adds; of tiles of so many `rows`.
@@ -122,7 +140,10 @@ fn constants(product: &MatMul, variant: Variant, rows: usize, transposed: bool) 
         ("ONES_M", flag(row && !transposed)),
     ];
     if matches!(variant, Variant::Tiled(_)) {
-        constants.push(("IMAGES", flag(product.bytes)));
+        constants.extend([("IMAGES", flag(product.bytes)), ("LONG", flag(product.k > TERMS))]);
+    }
+    if matches!(variant, Variant::Plain | Variant::Row | Variant::Tiled(_)) {
+        constants.push(("TERMS", TERMS as f64));
     }
     if variant == Variant::Subgroup {
         constants.push(("ROWS", rows as f64));

@@ -63,6 +63,11 @@ impl Tile {
         self.rows * self.columns / (16 * self.quads[0] * self.quads[1]) * self.slices
     }
 
+    /// Terms of a sum between one barrier and the next.
+    pub(crate) fn depth(&self) -> usize {
+        self.depth
+    }
+
     /// Bytes of workgroup memory.
     pub fn memory(&self) -> usize {
         16 * self.depth * (self.padded(self.rows) + self.padded(self.columns))

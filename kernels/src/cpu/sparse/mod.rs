@@ -9,7 +9,7 @@ mod images;
 mod rows;
 
 pub(crate) use images::Images;
-pub(crate) use rows::product_of_mostly_zeros;
+pub(crate) use rows::{all_finite, product_of_mostly_zeros};
 
 use crate::cpu::vectors;
 use crate::float::Float;

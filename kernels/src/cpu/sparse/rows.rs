@@ -57,6 +57,7 @@ fn mostly_zeros<F: Float>(a: &[F], k: usize) -> bool {
     f64::from(looked_at.iter().sum::<u32>()) < WORTH_LISTING * (looked_at.len() * k) as f64
 }
 
-fn all_finite<F: Float>(x: &[F]) -> bool {
+/// Whether no number is NaN or infinite.
+pub(crate) fn all_finite<F: Float>(x: &[F]) -> bool {
     x.iter().map(|&x| u32::from(!x.is_finite())).sum::<u32>() == 0
 }
