@@ -23,10 +23,12 @@ mod hostile_data; // data files that are cut, crafted or not files at all
 mod image_data; // CIFAR-100, miniImageNet: read, refused, kept
 mod kernels; // every shader against its twin; every shader validated
 mod kernels_command; // the catalogue, shaders in every language, kernels on a user's arrays
+mod long_sums; // long rows and sums: right to a bound, or refused by the adapter
 mod maps; // maps that share what they read, in one launch
 mod memory; // the ring buffer and the reservoir
 mod methods; // each method's step, and the silent bugs of other libraries
 mod metrics; // accuracy and forgetting
+mod non_finite; // NaN, infinities and -0 in every kernel
 mod onnx; // published cases of convolution and its neighbours, from their original files
 mod profile; // where time goes: lines, clocks, the trace, --explain
 mod program; // what compiling keeps of the meaning

@@ -2,9 +2,9 @@
 
 use hindsight::experiment::ExperimentError;
 use hindsight::npy::NpyError;
-use hindsight_kernels::Variant;
-use hindsight_kernels::catalogue::CatalogueError;
+use hindsight_kernels::catalogue::{CatalogueError, Off};
 use hindsight_kernels::translate::TranslateError;
+use hindsight_kernels::{TooManyIterations, Variant};
 use std::path::PathBuf;
 
 /// What went wrong.
@@ -37,6 +37,21 @@ pub enum KernelsError {
         /// MiB that there are.
         there: u64,
     },
+    /// A result that is not its reference's; nothing was written.
+    #[error(
+        "element {} of the result is {:e}, and in double precision {:e}: off by {:.2e}, where at most {:.2e} is allowed \
+         ({tolerance}); nothing was written. Take another --device or --variant, or allow it with a larger --tolerance",
+        .off.element, .off.found, .off.reference, (.off.found - .off.reference).abs(), .off.allowed
+    )]
+    Off {
+        /// The element.
+        off: Off,
+        /// What was allowed.
+        tolerance: String,
+    },
+    /// A launch that the device's driver would not compute to its end.
+    #[error(transparent)]
+    Loops(#[from] TooManyIterations),
     /// A variant that the device cannot run.
     #[error("{device} cannot run the variant {}: {reason}", .variant.name())]
     Variant {

@@ -16,10 +16,15 @@ pub fn run(args: &ListArgs) -> Result<(), CliError> {
         Some(entry) => print(&whole(entry)),
         None => {
             let all: Vec<String> = catalogue::entries().map(short).collect();
-            print(&format!("{}\n`hindsight kernels list NAME` explains a kernel's attributes.\n", all.join("\n")))
+            print(&format!("{}\n{EXPLAINED}", all.join("\n")))
         }
     }
 }
+
+const EXPLAINED: &str = "\
+tolerance: how far a result may be from that of double precision; not finite: what becomes of NaN and infinities.
+`hindsight kernels list NAME` explains a kernel's attributes.
+";
 
 fn short(entry: &'static Entry) -> String {
     let attributes: Vec<String> = entry.attributes.iter().map(named).collect();
@@ -42,13 +47,15 @@ fn whole(entry: &'static Entry) -> String {
     head(entry) + "  attributes\n" + &entry.attributes.iter().map(explained).collect::<String>()
 }
 
-/// Name, meaning, operands, result, variants.
+/// Name, meaning, operands, result, what is promised of it, variants.
 fn head(entry: &'static Entry) -> String {
     let values = entry.complete(&[]).expect("defaults are valid");
     let reads: Vec<String> = (entry.operands)(&values).iter().map(|operand| operand.text()).collect();
     let mut text = format!("{}: {}\n", entry.name, entry.computes);
     text += &line("reads", &reads.join("; "));
     text += &line("gives", &format!("float32 {}", shape_text(&(entry.result)(&values))));
+    text += &line("tolerance", &entry.tolerance.text());
+    text += &line("not finite", &entry.non_finite.text());
     let variants: Vec<String> = entry.variants().iter().map(|variant| variant.name().to_string()).collect();
     if !variants.is_empty() {
         text += &line("variants", &variants.join(", "));

@@ -37,7 +37,8 @@ enum Action {
     Show(show::ShowArgs),
     /// Validate every shader in every variant, and translate it to every language; spirv-val takes part where installed
     Check(check::CheckArgs),
-    /// Run a kernel on your own NumPy arrays, compare it with its twin in double precision, time it
+    /// Run a kernel on your own NumPy arrays, compare it with its twin in double precision, time
+    /// it; fails where it is off
     Run(run::RunArgs),
 }
 
