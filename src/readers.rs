@@ -5,10 +5,10 @@ use crate::bench::Measurements;
 use crate::data::{cache, cifar100, idx, mini_imagenet};
 use crate::experiment::checkpoint::format::{self, Checkpoint, Expected};
 use crate::npy;
-use crate::report::Results;
-use crate::report::export;
+use crate::report::{Results, Source, Summary, export, manifest};
+use crate::tune::Tuned;
 use std::fmt::Display;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A reader of one kind of file.
 pub struct Reader {
@@ -37,8 +37,10 @@ pub const READERS: &[Reader] = &[
     // Whole numbers of a byte become such of sixteen.
     Reader { name: "npy", read: |bytes| said(npy::parse(bytes)), memory: 18 },
     Reader { name: "checkpoint", read: checkpoint, memory: 12 },
-    Reader { name: "results", read: |bytes| said(Results::parse(Path::new("file"), bytes)), memory: 200 },
+    Reader { name: "results", read: results, memory: 4000 },
     Reader { name: "losses", read: losses, memory: 100 },
+    Reader { name: "manifest", read: |bytes| said(manifest::kernels_of(bytes)), memory: 200 },
+    Reader { name: "tuned", read: |bytes| said(serde_json::from_slice::<Tuned>(bytes)), memory: 200 },
     Reader { name: "measurements", read: |bytes| said(Measurements::parse(Path::new("file"), bytes)), memory: 200 },
 ];
 
@@ -58,6 +60,17 @@ fn checkpoint(bytes: &[u8]) -> Result<(), String> {
     let bytes = format::read_from(&bytes[..], bytes.len() as u64, expected.bytes)?;
     format::header(&bytes, "origin")?;
     Checkpoint::of_bytes(&bytes, &expected).map(|_| ())
+}
+
+/// What is read is put on a page, too: numbers that no run has must not stop that.
+fn results(bytes: &[u8]) -> Result<(), String> {
+    let folder = PathBuf::from("folder");
+    let results = Results::parse(&folder, bytes).map_err(|error| error.to_string())?;
+    let sources = [Source { folder, results, losses: vec![] }];
+    let summary = Summary::new(&sources, false);
+    summary.text();
+    summary.page().render();
+    Ok(())
 }
 
 /// Lines that cannot be read are left out.

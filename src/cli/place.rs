@@ -3,6 +3,8 @@
 use super::CliError;
 use clap::Args;
 use hindsight::device::{self, Device, DeviceChoice, Tuning};
+use hindsight::files;
+use hindsight::report::manifest::kernels_of;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -45,12 +47,12 @@ impl Place {
     }
 }
 
+/// The most bytes of a manifest. It lists the tasks of each seed, a permutation of 784 pixels in 4 KB.
+const LARGEST_MANIFEST: u64 = 1 << 28;
+
 /// The variants that a manifest names.
 fn told(manifest: &Path) -> Result<BTreeMap<String, String>, CliError> {
     let unusable = |reason: String| CliError::KernelsFrom { path: manifest.into(), reason };
-    let text = std::fs::read(manifest).map_err(|error| unusable(error.to_string()))?;
-    let value: serde_json::Value = serde_json::from_slice(&text).map_err(|error| unusable(error.to_string()))?;
-    let kernels = value.pointer("/device/kernels").or_else(|| value.pointer("/manifest/device/kernels"));
-    let kernels = kernels.ok_or_else(|| unusable("it names no variants of kernels".into()))?;
-    serde_json::from_value(kernels.clone()).map_err(|error| unusable(error.to_string()))
+    let bytes = files::read(manifest, LARGEST_MANIFEST).map_err(|error| unusable(error.to_string()))?;
+    kernels_of(&bytes).map_err(unusable)
 }

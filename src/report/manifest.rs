@@ -165,3 +165,14 @@ pub(super) struct FullManifest<'a> {
     pub manifest: &'a Manifest,
     pub tasks: &'a serde_json::Value,
 }
+
+/// The variants of kernels that a `manifest.json` or `results.json` names, by class.
+///
+/// # Errors
+/// Says why it names none.
+pub fn kernels_of(manifest: &[u8]) -> Result<BTreeMap<String, String>, String> {
+    let value: serde_json::Value = serde_json::from_slice(manifest).map_err(|error| error.to_string())?;
+    let kernels = value.pointer("/device/kernels").or_else(|| value.pointer("/manifest/device/kernels"));
+    let kernels = kernels.ok_or("it names no variants of kernels")?;
+    BTreeMap::deserialize(kernels).map_err(|error| error.to_string())
+}
