@@ -1,6 +1,7 @@
 //! Which device computes, and how a user names it.
 
 use crate::choices::{ChoicesError, Tuning};
+use crate::choose::{Chosen, choose};
 use crate::executable::Order;
 use crate::gpu::{Gpu, Traits};
 use crate::launch::Launch;
@@ -33,23 +34,34 @@ pub struct Room {
 /// What a user asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DeviceChoice {
-    /// A hardware GPU, else the CPU.
+    /// The best hardware GPU that opens, else the CPU.
     Auto,
-    /// The first adapter, hardware before software.
+    /// The best adapter that opens, hardware before software.
     Gpu,
     /// The CPU.
     Cpu,
-    /// An adapter by its index or a part of its name.
+    /// An adapter by its index.
+    Index(usize),
+    /// An adapter by a part of its name.
     Named(String),
 }
 
+/// A text that names no device at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a device is auto, gpu, cpu, or an index or part of a name from `hindsight devices`; found nothing")]
+pub struct EmptyChoice;
+
 impl std::str::FromStr for DeviceChoice {
-    type Err = std::convert::Infallible;
-    fn from_str(text: &str) -> Result<DeviceChoice, Self::Err> {
+    type Err = EmptyChoice;
+    fn from_str(text: &str) -> Result<DeviceChoice, EmptyChoice> {
+        let text = text.trim();
         Ok(match text.to_ascii_lowercase().as_str() {
+            "" => return Err(EmptyChoice),
             "auto" => DeviceChoice::Auto,
             "gpu" => DeviceChoice::Gpu,
             "cpu" => DeviceChoice::Cpu,
+            // No machine has an adapter of an index that is too large to be one.
+            _ if text.bytes().all(|c| c.is_ascii_digit()) => DeviceChoice::Index(text.parse().unwrap_or(usize::MAX)),
             _ => DeviceChoice::Named(text.to_string()),
         })
     }
@@ -64,12 +76,20 @@ pub enum DeviceError {
     )]
     NoAdapter,
     /// None of that name or index.
-    #[error("no adapter is called '{wanted}' or has that index. There are: {present}. `hindsight devices` tells more")]
+    #[error("no adapter has {wanted}. There are: {present}. `hindsight devices` tells more")]
     Unknown {
-        /// What was asked for.
+        /// What was asked for: an index, or a part of a name.
         wanted: String,
         /// What there is.
         present: String,
+    },
+    /// Several of that name.
+    #[error("'{wanted}' is in the name of several adapters: {candidates}. Give the index of one of them")]
+    Ambiguous {
+        /// The part of a name that was asked for.
+        wanted: String,
+        /// The adapters that have it, with their indices.
+        candidates: String,
     },
     /// A variant that is unknown.
     #[error(transparent)]
@@ -111,33 +131,33 @@ impl Device {
     /// # Errors
     /// If there is no such device, it refuses, or a variant that was told is unknown.
     pub fn open_tuned(choice: &DeviceChoice, tuning: &Tuning) -> Result<Device, DeviceError> {
-        let adapters = || crate::gpu::summaries();
-        let gpu = |index| Gpu::open(index, tuning).map(|gpu| Device::Gpu(Arc::new(gpu)));
-        match choice {
-            DeviceChoice::Cpu => Ok(Device::Cpu),
-            DeviceChoice::Auto => match adapters().iter().find(|a| !a.traits.software) {
-                Some(adapter) => gpu(adapter.index),
-                None => Ok(Device::Cpu),
-            },
-            DeviceChoice::Gpu => {
-                let adapters = adapters();
-                let first = adapters.iter().min_by_key(|a| a.traits.software).ok_or(DeviceError::NoAdapter)?;
-                gpu(first.index)
+        Device::open_first(choice, tuning).map(|(device, _)| device)
+    }
+
+    /// Opens the first adapter that does open of those that a choice allows, or the CPU where it allows that. Returns it with
+    /// the refusals of the adapters before it.
+    ///
+    /// # Errors
+    /// If there is no such device, all refuse, or a variant that was told is unknown.
+    pub fn open_first(choice: &DeviceChoice, tuning: &Tuning) -> Result<(Device, Vec<DeviceError>), DeviceError> {
+        let adapters = match choice {
+            DeviceChoice::Cpu => vec![],
+            _ => crate::gpu::summaries(),
+        };
+        let Chosen { adapters, or_cpu } = choose(choice, &adapters)?;
+        let mut refusals = vec![];
+        for index in adapters {
+            match Gpu::open(index, tuning) {
+                Ok(gpu) => return Ok((Device::Gpu(Arc::new(gpu)), refusals)),
+                Err(refused @ DeviceError::Refused { .. }) => refusals.push(refused),
+                Err(other) => return Err(other),
             }
-            DeviceChoice::Named(wanted) => {
-                let adapters = adapters();
-                let named = |a: &&AdapterSummary| {
-                    wanted.parse() == Ok(a.index) || a.traits.name.to_lowercase().contains(&wanted.to_lowercase())
-                };
-                match adapters.iter().find(named) {
-                    Some(adapter) => gpu(adapter.index),
-                    None if adapters.is_empty() => Err(DeviceError::NoAdapter),
-                    None => {
-                        let present: Vec<_> =
-                            adapters.iter().map(|a| format!("{} {}", a.index, a.traits.name)).collect();
-                        Err(DeviceError::Unknown { wanted: wanted.clone(), present: present.join(", ") })
-                    }
-                }
+        }
+        match refusals.pop() {
+            Some(refused) if !or_cpu => Err(refused),
+            last => {
+                refusals.extend(last);
+                Ok((Device::Cpu, refusals))
             }
         }
     }

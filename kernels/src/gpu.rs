@@ -19,7 +19,7 @@ mod views;
 
 #[cfg(test)]
 pub(crate) use self::adapter::LLVMPIPE_LOOPS;
-pub use self::adapter::Traits;
+pub use self::adapter::{AdapterKind, Traits};
 pub(crate) use self::adapter::summaries;
 pub(crate) use self::memory::GpuMemory;
 pub use self::memory::GpuReading;

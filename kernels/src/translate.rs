@@ -1,6 +1,6 @@
 //! Shaders as the drivers of other platforms get them: composed, checked and translated by naga. No adapter is needed.
 
-use crate::gpu::{Traits, compose};
+use crate::gpu::{AdapterKind, Traits, compose};
 use crate::launch::Launch;
 use crate::matmul::Variant;
 use naga::back::{glsl, hlsl, msl, pipeline_constants, spv, wgsl};
@@ -109,7 +109,7 @@ pub fn adapter_for(variant: Option<Variant>, software: bool) -> Traits {
         name: "any".into(),
         driver: String::new(),
         backend: "Vulkan".into(),
-        kind: if software { "software" } else { "discrete GPU" }.into(),
+        kind: if software { AdapterKind::Software } else { AdapterKind::Discrete },
         software,
         subgroup: subgroups.then_some(8),
         cooperative,

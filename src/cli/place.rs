@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 #[derive(Args)]
 pub struct Place {
-    /// auto (a hardware GPU, else cpu), gpu, cpu, or an index or part of a name from `hindsight devices`
+    /// auto (the best hardware GPU, else cpu), gpu, cpu, or an index or part of a name from `hindsight devices`
     #[arg(long, default_value = "auto", help_heading = "Where")]
     pub device: DeviceChoice,
 
@@ -35,7 +35,7 @@ impl Place {
 
     /// Opens another device than the one asked for.
     pub fn open_as(&self, choice: &DeviceChoice) -> Result<Device, CliError> {
-        Ok(device::open(choice, &self.tuning()?)?)
+        open(choice, &self.tuning()?)
     }
 
     fn tuning(&self) -> Result<Tuning, CliError> {
@@ -49,6 +49,15 @@ impl Place {
 
 /// The most bytes of a manifest. It lists the tasks of each seed, a permutation of 784 pixels in 4 KB.
 const LARGEST_MANIFEST: u64 = 1 << 28;
+
+/// Opens a device. Where a better one refused, says so.
+pub fn open(choice: &DeviceChoice, tuning: &Tuning) -> Result<Device, CliError> {
+    let (device, refusals) = Device::open_first(choice, tuning)?;
+    if let Some(said) = device::passed_over(&refusals, &device) {
+        super::say(format_args!("{said}."));
+    }
+    Ok(device)
+}
 
 /// The variants that a manifest names.
 fn told(manifest: &Path) -> Result<BTreeMap<String, String>, CliError> {

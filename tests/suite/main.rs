@@ -8,6 +8,7 @@ mod conv; // convolutions: definition, twins, shaders, rules
 mod crashes; // programs that are killed, and disks that fail
 mod damaged; // files that are damaged or made up: checkpoints, run folders
 mod data; // IDX files, MNIST, the stream of permuted tasks
+mod devices; // which adapter --device means
 mod divergence; // runs whose numbers are not finite; the steps that exports hold
 mod epilogues; // what an epilogue reads, and how it is written for an adapter
 mod exports; // losses, anchors and events for other programs

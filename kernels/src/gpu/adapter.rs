@@ -6,6 +6,33 @@ use crate::device::AdapterSummary;
 use crate::view::View;
 use std::sync::Arc;
 
+/// What computes behind an adapter, in the order in which one is preferred to another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum AdapterKind {
+    /// A GPU with memory of its own.
+    Discrete,
+    /// A GPU that shares the CPU's memory.
+    Integrated,
+    /// A GPU of a virtual machine.
+    Virtual,
+    /// A driver does not say what.
+    Other,
+    /// The CPU.
+    Software,
+}
+
+impl std::fmt::Display for AdapterKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            AdapterKind::Discrete => "discrete GPU",
+            AdapterKind::Integrated => "integrated GPU",
+            AdapterKind::Virtual => "virtual GPU",
+            AdapterKind::Other => "other",
+            AdapterKind::Software => "software",
+        })
+    }
+}
+
 /// What a kernel may want to know of an adapter.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Traits {
@@ -15,8 +42,8 @@ pub struct Traits {
     pub driver: String,
     /// Vulkan, Metal or DX12.
     pub backend: String,
-    /// Discrete, integrated, virtual, software.
-    pub kind: String,
+    /// What stands behind it.
+    pub kind: AdapterKind,
     /// A CPU that plays a GPU.
     pub software: bool,
     /// Lanes of a subgroup, where subgroup operations exist and the number is fixed.
@@ -63,13 +90,12 @@ pub(super) fn traits(adapter: &wgpu::Adapter) -> Traits {
         driver: format!("{} {}", info.driver, info.driver_info).trim().to_string(),
         backend: format!("{:?}", info.backend),
         kind: match info.device_type {
-            wgpu::DeviceType::DiscreteGpu => "discrete GPU",
-            wgpu::DeviceType::IntegratedGpu => "integrated GPU",
-            wgpu::DeviceType::VirtualGpu => "virtual GPU",
-            wgpu::DeviceType::Cpu => "software",
-            wgpu::DeviceType::Other => "other",
-        }
-        .into(),
+            wgpu::DeviceType::DiscreteGpu => AdapterKind::Discrete,
+            wgpu::DeviceType::IntegratedGpu => AdapterKind::Integrated,
+            wgpu::DeviceType::VirtualGpu => AdapterKind::Virtual,
+            wgpu::DeviceType::Cpu => AdapterKind::Software,
+            wgpu::DeviceType::Other => AdapterKind::Other,
+        },
         software: info.device_type == wgpu::DeviceType::Cpu,
         subgroup: subgroup.then_some(info.subgroup_min_size),
         cooperative: cooperative::are_used(adapter),

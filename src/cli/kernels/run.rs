@@ -4,9 +4,9 @@ use super::arrays;
 use super::attribute;
 use super::error::KernelsError;
 use super::timing::{self, Timing};
-use crate::cli::{CliError, names, print, refuse};
+use crate::cli::{CliError, names, place, print, refuse};
 use clap::Args;
-use hindsight::device::{self, Device, DeviceChoice, Tuning};
+use hindsight::device::{Device, DeviceChoice, Tuning};
 use hindsight::npy;
 use hindsight::report::write_file;
 use hindsight_kernels::catalogue::{Entry, Tolerance, Values, are_finite};
@@ -46,7 +46,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "FRACTION", value_parser = fraction)]
     tolerance: Option<f64>,
 
-    /// auto (a hardware GPU, else cpu), gpu, cpu, or an index or part of a name from `hindsight devices`
+    /// auto (the best hardware GPU, else cpu), gpu, cpu, or an index or part of a name from `hindsight devices`
     #[arg(long, default_value = "auto")]
     device: DeviceChoice,
 }
@@ -57,7 +57,7 @@ pub fn run(args: &RunArgs) -> Result<(), CliError> {
         refuse(format!("{} is computed in one way only; leave --variant out", entry.name));
     }
     let (values, operands) = arrays::read(entry, &args.attr, &args.inputs)?;
-    let device = device::open(&args.device, &Tuning::Off)?;
+    let device = place::open(&args.device, &Tuning::Off)?;
     refuse_variant(args.variant, &device)?;
     refuse_too_large(entry, &values, &operands, &device)?;
     let launch = entry.launch(&values, args.variant);
