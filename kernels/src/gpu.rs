@@ -12,6 +12,7 @@ pub(crate) mod epilogue;
 mod half;
 mod memory;
 mod mirror;
+mod own;
 mod pipeline;
 mod program;
 mod timed;
@@ -19,10 +20,11 @@ mod views;
 
 #[cfg(test)]
 pub(crate) use self::adapter::LLVMPIPE_LOOPS;
-pub use self::adapter::{AdapterKind, Traits};
 pub(crate) use self::adapter::summaries;
+pub use self::adapter::{AdapterKind, Traits};
 pub(crate) use self::memory::GpuMemory;
 pub use self::memory::GpuReading;
+pub use self::own::OwnProgram;
 pub(crate) use self::pipeline::compose;
 pub(crate) use self::program::GpuProgram;
 
@@ -69,7 +71,7 @@ pub struct Gpu {
 
 impl Gpu {
     /// Bytes that a buffer may have to be bound whole.
-    pub(crate) fn largest_buffer(&self) -> u64 {
+    pub fn largest_buffer(&self) -> u64 {
         let limits = self.device.limits();
         limits.max_buffer_size.min(limits.max_storage_buffer_binding_size)
     }

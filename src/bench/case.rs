@@ -92,12 +92,12 @@ fn write(store: &mut Store, id: usize, values: &[f64]) {
 }
 
 /// Numbers in (-1, 1) that single precision holds exactly, so that device and oracle begin with the same.
-fn waves(count: usize, number: f64) -> impl Iterator<Item = f64> {
+pub(super) fn waves(count: usize, number: f64) -> impl Iterator<Item = f64> {
     (0..count).map(move |i| f64::from((i as f64 * 0.731 + 0.6 * number + 0.1).sin() as f32))
 }
 
 /// Numbers without a pattern.
-fn hashes(count: usize, number: u32) -> impl Iterator<Item = u32> {
+pub(super) fn hashes(count: usize, number: u32) -> impl Iterator<Item = u32> {
     (0..count as u32).map(move |i| {
         let mixed = (i ^ number.wrapping_mul(0x9e37_79b9)).wrapping_mul(0x85eb_ca6b);
         let mixed = (mixed ^ (mixed >> 15)).wrapping_mul(0xc2b2_ae35);

@@ -120,6 +120,31 @@ pub fn usual_runs(device: &Device) -> usize {
     if matches!(device, Device::Cpu) { rayon::current_num_threads() } else { 1 }
 }
 
+/// Seconds a step, least first, of something of which `time` does so many steps and tells how long they took.
+pub(super) fn samples(effort: Effort, hardware: bool, time: &mut dyn FnMut(usize) -> f64) -> Vec<f64> {
+    if hardware {
+        let start = Instant::now();
+        while start.elapsed().as_secs_f64() < effort.warm_up_seconds {
+            time(1);
+        }
+    }
+    let steps = steps_that_take(effort.sample_seconds, time);
+    let mut seconds: Vec<f64> = (0..effort.samples).map(|_| time(steps) / steps as f64).collect();
+    seconds.sort_by(f64::total_cmp);
+    seconds
+}
+
+fn steps_that_take(seconds: f64, time: &mut dyn FnMut(usize) -> f64) -> usize {
+    let mut steps = 1;
+    loop {
+        let taken = time(steps);
+        if taken >= 0.5 * seconds {
+            return (steps as f64 * (seconds / taken).max(1.0)).ceil() as usize;
+        }
+        steps *= 2;
+    }
+}
+
 /// A case on a device: its buffers, and its launch made ready.
 pub struct Rig<'a> {
     device: &'a Device,
@@ -160,16 +185,8 @@ impl<'a> Rig<'a> {
         if matches!(self.device, Device::Gpu(_)) && self.time(1) < LONG_S {
             self.repeat(COPIES);
         }
-        if self.device.is_hardware() {
-            let start = Instant::now();
-            while start.elapsed().as_secs_f64() < effort.warm_up_seconds {
-                self.time(1);
-            }
-        }
-        let steps = self.steps_that_take(effort.sample_seconds);
-        let launches = (steps * self.copies) as f64;
-        let mut seconds: Vec<f64> = (0..effort.samples).map(|_| self.time(steps) / launches).collect();
-        seconds.sort_by(f64::total_cmp);
+        let mut seconds = samples(effort, self.device.is_hardware(), &mut |steps| self.time(steps));
+        seconds.iter_mut().for_each(|seconds| *seconds /= self.copies as f64);
         let (case, runs, cost) = (self.case, self.store.runs(), self.case.cost());
         Measured {
             kernel: case.kernel.describe().name().into(),
@@ -197,14 +214,7 @@ impl<'a> Rig<'a> {
 
     /// How many steps take so many seconds. Found by doubling, which warms up, too.
     pub fn steps_that_take(&mut self, seconds: f64) -> usize {
-        let mut steps = 1;
-        loop {
-            let taken = self.time(steps);
-            if taken >= 0.5 * seconds {
-                return (steps as f64 * (seconds / taken).max(1.0)).ceil() as usize;
-            }
-            steps *= 2;
-        }
+        steps_that_take(seconds, &mut |steps| self.time(steps))
     }
 
     /// Seconds until `steps` steps are done.

@@ -12,6 +12,7 @@ mod figure;
 mod file;
 pub mod growth;
 mod measure;
+pub mod own;
 pub mod peers;
 mod row;
 pub mod table;

@@ -79,6 +79,11 @@ struct Session<'a> {
 }
 
 pub fn run(args: &BenchArgs) -> Result<(), CliError> {
+    if args.list
+        && let Some(listed) = args.own.listed()?
+    {
+        return print(&listed);
+    }
     let device = args.place.open_as(&args.own.device(&args.place.device))?;
     if args.peers {
         refuse_to_replace(args)?;
@@ -87,10 +92,19 @@ pub fn run(args: &BenchArgs) -> Result<(), CliError> {
     if args.growth {
         return super::growth::run(args, &device);
     }
-    let cases = match args.own.case(&device)? {
-        Some(own) => vec![own],
-        None => chosen(args, &device),
-    };
+    if let Some(own) = args.own.prepared(&device, args.runs)? {
+        // Before the ceilings, which take seconds: it may be wrong.
+        own.verify()?;
+        let before = before(args, &Machine::of(&device))?;
+        refuse_to_replace(args)?;
+        let mut session = Session::start(args, &device, before, 1)?;
+        session.print("\nYour own\n")?;
+        let measured = own.measure(session.measurements.effort, device.is_hardware());
+        session.add(measured)?;
+        session.bar.finish_and_clear();
+        return session.conclude(args, 1);
+    }
+    let cases = chosen(args, &device);
     if args.list {
         return print(&grouped(&cases).map(|(heading, case)| heading + &table::listed(case)).collect::<String>());
     }

@@ -25,6 +25,7 @@ mod tune_kernels;
 mod walk;
 
 use clap::{CommandFactory, Parser, Subcommand};
+use hindsight::bench::own::OwnError;
 use hindsight::bench::{FileError, Wrong};
 use hindsight::data::DataError;
 use hindsight::data::fetch::FetchError;
@@ -216,16 +217,19 @@ pub enum CliError {
         cases: usize,
     },
     /// A user's kernel cannot be read.
-    #[error("error: {}: cannot be read ({source}); name a WGSL file after --wgsl", .path.display())]
+    #[error("error: {}: cannot be read ({source}); name a WGSL file after --wgsl", hindsight::files::shown(.path))]
     UnreadableWgsl {
         /// The file.
         path: PathBuf,
         /// What the system said.
         source: io::Error,
     },
-    /// A user's kernel cannot be launched.
+    /// A user's kernel cannot be read for its bindings.
     #[error("error: {0}")]
     Wgsl(#[from] WgslError),
+    /// A user's kernel cannot be dispatched, or computes something else than is expected.
+    #[error("error: {0}")]
+    Own(#[from] OwnError),
     /// The answer could not be printed.
     #[error("error: cannot write to standard output: {0}")]
     Output(io::Error),

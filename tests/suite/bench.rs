@@ -266,16 +266,9 @@ fn a_users_wgsl_is_timed_and_said_to_be_unverified() {
 fn bad_wgsl_is_an_error_with_its_line_and_what_was_wanted() {
     let Some(Device::Gpu(gpu)) = adapter() else { return };
     let refused = |source: &str, inputs: &[usize]| {
-        let text = OwnText {
-            file: "own.wgsl".into(),
-            source: source.into(),
-            inputs: inputs.to_vec(),
-            elements: 120,
-            groups: None,
-            size: vec![120],
-            flops: 0.0,
-        };
-        OwnKernel::new(&gpu, text).map(|_| ()).unwrap_err().to_string()
+        let shapes = KernelShapes { inputs: inputs.to_vec(), elements: 120, size: vec![120] };
+        let own = hindsight::bench::own::Own::kernel(&gpu, "own.wgsl", source, &shapes, None, 1, 0.0);
+        own.err().unwrap().to_string()
     };
     let says = |source: &str, inputs: &[usize], words: &[&str]| {
         let error = refused(source, inputs);
@@ -291,7 +284,7 @@ fn bad_wgsl_is_an_error_with_its_line_and_what_was_wanted() {
     says(&TWICE.replace("read> x", "read_write> x"), &x, &["`x`, binding 3", "var<storage, read>"]);
     says(&TWICE.replace("@workgroup_size(64)", "@workgroup_size(65536)"), &x, &["own.wgsl", "Workgroup size"]);
     // Valid, but no adapter has so many threads in a workgroup.
-    says(&TWICE.replace("@workgroup_size(64)", "@workgroup_size(8192)"), &x, &["own.wgsl", "refuses it"]);
+    says(&TWICE.replace("@workgroup_size(64)", "@workgroup_size(8192)"), &x, &["own.wgsl", "8192", "at most"]);
 }
 
 /// A stand-in for Python: a shell script. It finds the module that is asked for where `imports` says so.

@@ -31,6 +31,7 @@ mod methods; // each method's step, and the silent bugs of other libraries
 mod metrics; // accuracy and forgetting
 mod non_finite; // NaN, infinities and -0 in every kernel
 mod onnx; // published cases of convolution and its neighbours, from their original files
+mod own_wgsl; // users' own compute shaders, as they stand
 mod profile; // where time goes: lines, clocks, the trace, --explain
 mod program; // what compiling keeps of the meaning
 mod provenance; // results of another program, device or data: apart, and computed again

@@ -63,16 +63,6 @@ impl Gpu {
         self.compile_all(launches);
     }
 
-    /// Why the adapter does not take a WGSL text in which naga finds nothing wrong; nothing where it does.
-    pub(crate) fn refusal(&self, name: &str, source: &str, entry: &str) -> Option<String> {
-        // A driver that fails to compile is an internal error.
-        let scopes =
-            [wgpu::ErrorFilter::Validation, wgpu::ErrorFilter::Internal].map(|f| self.device.push_error_scope(f));
-        self.compile(&Text { name, source: source.into(), entry, constants: &[] });
-        let errors = scopes.into_iter().rev().filter_map(|scope| pollster::block_on(scope.pop()));
-        errors.map(|error| error.to_string()).next()
-    }
-
     fn compile(&self, Text { name, source, entry, constants }: &Text<'_>) -> Pipeline {
         let name = *name;
         self.counters.pipelines.fetch_add(1, Relaxed);

@@ -14,7 +14,7 @@ const MOST_TIMESTAMPS: usize = wgpu::QUERY_SET_MAX_QUERIES as usize;
 const LAUNCHES_A_PASS: usize = MOST_TIMESTAMPS / 2 - 1;
 
 /// Timestamps of one submission, and the way by which they come back.
-struct Timestamps {
+pub(super) struct Timestamps {
     set: wgpu::QuerySet,
     resolved: wgpu::Buffer,
     landing: wgpu::Buffer,
@@ -117,7 +117,7 @@ impl GpuProgram {
 }
 
 impl Timestamps {
-    fn new(gpu: &Gpu, count: usize) -> Timestamps {
+    pub(super) fn new(gpu: &Gpu, count: usize) -> Timestamps {
         use wgpu::BufferUsages as Use;
         let bytes = count as u64 * 8;
         Timestamps {
@@ -133,7 +133,7 @@ impl Timestamps {
     }
 
     /// A pass that writes when it begins and when it ends.
-    fn around_pass(&self, first: u32) -> wgpu::ComputePassDescriptor<'_> {
+    pub(super) fn around_pass(&self, first: u32) -> wgpu::ComputePassDescriptor<'_> {
         wgpu::ComputePassDescriptor {
             label: Some("timed"),
             timestamp_writes: Some(wgpu::ComputePassTimestampWrites {
@@ -144,13 +144,13 @@ impl Timestamps {
         }
     }
 
-    fn resolve(&self, encoder: &mut wgpu::CommandEncoder) {
+    pub(super) fn resolve(&self, encoder: &mut wgpu::CommandEncoder) {
         encoder.resolve_query_set(&self.set, 0..self.count, &self.resolved, 0);
         encoder.copy_buffer_to_buffer(&self.resolved, 0, &self.landing, 0, u64::from(self.count) * 8);
     }
 
     /// Waits for them.
-    fn read(&self, gpu: &Gpu) -> Vec<u64> {
+    pub(super) fn read(&self, gpu: &Gpu) -> Vec<u64> {
         self.landing
             .slice(..)
             .map_async(wgpu::MapMode::Read, |result| result.expect("the device was lost before timestamps were read"));
