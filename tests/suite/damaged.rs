@@ -134,7 +134,6 @@ fn a_checkpoint_that_was_made_up_is_refused_though_its_checksum_is_right() {
         ("'accuracy'", put("accuracy", of_f64(&[2, 1, tasks], 1.5))),
         ("'accuracy'", put("accuracy", of_f64(&[2 * tasks], 0.5))),
         ("tasks", put("accuracy", of_f64(&[2, tasks + 1, tasks], 0.5))),
-        ("steps", put("accuracy", of_f64(&[2, 0, tasks], 0.5))),
         ("steps", put("computed", of_f64(&[1], 1e18))),
         ("steps", put("computed", of_f64(&[1], 3.0))),
         ("'steps'", put("steps", of_f64(&[2], 1.0))),
