@@ -88,6 +88,10 @@ pub fn run(args: &ReproduceArgs) -> Result<(), CliError> {
     if args.dry_run {
         return print(&work.list(&needed));
     }
+    // A program that died after it had kept a cell has left its checkpoints.
+    for cell in needed.iter().filter(|cell| !missing.contains(cell)) {
+        Checkpoints::remove(&work.cells.path(cell));
+    }
     let pictured = work.pictured();
     let picture_missing = pictured.is_some() && work.picture().is_none();
     let tasks = missing.iter().map(|cell| cell.settings.tasks).sum::<usize>();
