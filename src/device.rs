@@ -1,6 +1,6 @@
 //! Devices, as the command line names them.
 
-use etcetera::base_strategy::{BaseStrategy, choose_native_strategy};
+use crate::data::locate::cache_folder;
 use std::path::PathBuf;
 
 pub use hindsight_kernels::{AdapterSummary, Clock, Device, DeviceChoice, DeviceError, Room, Traits, Tuning};
@@ -19,9 +19,10 @@ pub fn passed_over(refusals: &[DeviceError], device: &Device) -> Option<String> 
     (!reasons.is_empty()).then(|| format!("{}. Taking {} instead", reasons.join(". "), device.adapter_name()))
 }
 
-/// Where choices of variants are kept, a file an adapter: `hindsight/kernels` in the platform's folder for caches.
+/// Where choices of variants are kept, a file an adapter: `kernels` in the folder for what can be computed again, which
+/// `HINDSIGHT_CACHE` names.
 pub fn kernels_folder() -> Option<PathBuf> {
-    choose_native_strategy().ok().map(|folders| folders.cache_dir().join("hindsight").join("kernels"))
+    cache_folder().map(|folder| folder.join("kernels"))
 }
 
 /// All adapters of this machine.

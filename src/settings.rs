@@ -99,6 +99,24 @@ impl Knob {
         [Knob::Rate, Knob::Lambda, Knob::Gamma, Knob::Beta, Knob::Interpolation, Knob::Multiplier];
 }
 
+impl Knob {
+    /// Whether it may have this value: a number that single precision has, too, in the knob's range. If not, what it may have.
+    ///
+    /// # Errors
+    /// Says what is allowed.
+    pub fn check(self, value: f64) -> Result<(), &'static str> {
+        let single = value as f32;
+        let (allowed, wanted) = match self {
+            Knob::Rate | Knob::Interpolation | Knob::Multiplier => {
+                (single > 0.0, "a number above 0 and below 3.4e38, such as 0.1")
+            }
+            Knob::Lambda | Knob::Gamma => (value >= 0.0, "a number of 0 or more, below 3.4e38, such as 0.1"),
+            Knob::Beta => ((0.0..1.0).contains(&value), "a number from 0 to below 1, such as 0.5"),
+        };
+        if allowed && single.is_finite() { Ok(()) } else { Err(wanted) }
+    }
+}
+
 /// A setting that some methods or benchmarks read, and others do not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Setting {

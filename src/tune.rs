@@ -128,6 +128,18 @@ impl Plan {
 }
 
 impl Tuned {
+    /// The choice that the bytes of a `tuned.json` are, with values that flags could give.
+    ///
+    /// # Errors
+    /// Says what is wrong with them.
+    pub fn parse(bytes: &[u8]) -> Result<Tuned, String> {
+        let tuned: Tuned = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+        for (knob, value) in &tuned.knobs {
+            knob.check(*value).map_err(|wanted| format!("its {knob} is {value:?}, where {wanted} is expected"))?;
+        }
+        Ok(tuned)
+    }
+
     /// Whether the choice was made on evaluation tasks, on which results are reported: a leak.
     pub fn saw_evaluation_tasks(&self) -> bool {
         self.settings.task_set == TaskSet::Evaluation

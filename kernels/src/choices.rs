@@ -5,9 +5,9 @@ use crate::files;
 use crate::gpu::Traits;
 use crate::matmul::{MatMul, Ones, Variant, shader};
 use std::collections::BTreeMap;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard};
-use std::{fs, io};
 
 /// Variants by the class of a product ([`class`]). Shared by all programs of a device.
 #[derive(Debug, Default)]
@@ -145,13 +145,8 @@ impl Choices {
     /// What the system says.
     pub fn keep(&self) -> io::Result<Option<&Path>> {
         let Some(file) = &self.file else { return Ok(None) };
-        if let Some(folder) = file.parent() {
-            fs::create_dir_all(folder)?;
-        }
         let text = serde_json::to_string_pretty(&self.names()).expect("a map of strings has no reason to fail");
-        let half = file.with_extension(format!("{}.part", std::process::id()));
-        fs::write(&half, text + "\n")?;
-        fs::rename(&half, file)?;
+        files::replace(file, |part| writeln!(part, "{text}"))?;
         Ok(Some(file))
     }
 }

@@ -3,7 +3,10 @@
 use std::fmt::{self, Write};
 use std::fs::{self, File};
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
 
 /// Opens a regular file, or a link to one, and gives its size in bytes.
 ///
@@ -47,6 +50,54 @@ pub fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
 /// As [`read`], and if the file is not UTF-8.
 pub fn read_text(path: &Path, most: u64) -> io::Result<String> {
     String::from_utf8(read(path, most)?).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+}
+
+/// Writes a file of a cache: whole or not at all, and never over what another process is writing. What processes that died
+/// left of such files in its folder is removed.
+///
+/// # Errors
+/// What the system says; nothing is left of the file then.
+pub fn replace(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    fs::create_dir_all(folder)?;
+    sweep(folder);
+    let (mut file, part) = create_part(path)?;
+    let written = write(&mut file).and_then(|()| file.sync_all()).and_then(|()| fs::rename(&part, path));
+    if written.is_err() {
+        let _ = fs::remove_file(&part); // the first error is the one to tell
+    }
+    written
+}
+
+/// The end of the name of a file that is being written.
+const PART: &str = ".part";
+/// A file that nobody has written to for so long belongs to a process that died.
+const ABANDONED: Duration = Duration::from_secs(3600);
+
+/// A new file beside `path`, under a name that nothing else has.
+fn create_part(path: &Path) -> io::Result<(File, PathBuf)> {
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
+    loop {
+        let number = NUMBER.fetch_add(1, Relaxed);
+        let part = path.with_extension(format!("{}-{number}{PART}", process::id()));
+        match File::create_new(&part) {
+            // Of another machine or container, or of a process that died.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            file => return Ok((file?, part)),
+        }
+    }
+}
+
+/// Removes abandoned files that were being written. One that can't be removed is harmless.
+fn sweep(folder: &Path) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let is_part = entry.file_name().as_encoded_bytes().ends_with(PART.as_bytes());
+        let changed = entry.metadata().ok().filter(fs::Metadata::is_file).and_then(|about| about.modified().ok());
+        let age = changed.and_then(|changed| changed.elapsed().ok());
+        if is_part && age.is_some_and(|age| age > ABANDONED) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
 }
 
 /// A path as a message may have it: on one line, without control characters, with other bytes than UTF-8 as `\xff`.
@@ -124,5 +175,29 @@ mod tests {
         assert!(open(home.path()).unwrap_err().to_string().contains("not a regular file"));
         fs::write(&path, [0xff]).unwrap();
         assert_eq!(read_text(&path, 5).unwrap_err().kind(), io::ErrorKind::InvalidData);
+    }
+
+    #[test]
+    fn a_file_is_replaced_whole_and_what_a_dead_process_left_is_removed() {
+        use std::io::Write;
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("deep/a.json");
+        replace(&path, |file| file.write_all(b"first")).unwrap();
+        let [old, new] = ["b.77.part", "c.77-1.part"].map(|name| path.with_file_name(name));
+        [&old, &new].into_iter().for_each(|part| fs::write(part, "half").unwrap());
+        let long_ago = std::time::SystemTime::now() - 2 * ABANDONED;
+        File::options().write(true).open(&old).unwrap().set_modified(long_ago).unwrap();
+        let failed = replace(&path, |file| {
+            file.write_all(b"sec")?;
+            Err(io::Error::from(io::ErrorKind::StorageFull))
+        });
+        assert_eq!(failed.unwrap_err().kind(), io::ErrorKind::StorageFull);
+        assert_eq!(fs::read(&path).unwrap(), b"first");
+        replace(&path, |file| file.write_all(b"second")).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"second");
+        let names = fs::read_dir(path.parent().unwrap()).unwrap().flatten().map(|entry| entry.path());
+        let mut names: Vec<PathBuf> = names.collect();
+        names.sort();
+        assert_eq!(names, [path, new], "the abandoned file is gone, and the one that is being written stays");
     }
 }

@@ -7,9 +7,10 @@ use super::{CliError, names};
 use clap::Args;
 use clap::builder::RangedU64ValueParser;
 use hindsight::data::benchmarks::{self, Benchmark};
+use hindsight::files;
 use hindsight::methods;
 use hindsight::program::Precision;
-use hindsight::settings::{AnchorKind, AnchorNorm, Angles, Preset, Setting, Settings};
+use hindsight::settings::{AnchorKind, AnchorNorm, Angles, Knob, Preset, Setting, Settings};
 use hindsight::tune::Tuned;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -320,8 +321,8 @@ impl RunArgs {
 
     fn read_tuned_file(&self, path: &Path) -> Result<Tuned, CliError> {
         let unusable = |reason: String| CliError::Tuned { path: path.into(), reason };
-        let text = std::fs::read_to_string(path).map_err(|e| unusable(e.to_string()))?;
-        let tuned: Tuned = serde_json::from_str(&text).map_err(|e| unusable(e.to_string()))?;
+        let bytes = files::read(path, LARGEST_TUNED).map_err(|e| unusable(e.to_string()))?;
+        let tuned = Tuned::parse(&bytes).map_err(unusable)?;
         match tuned.benchmark == self.benchmark {
             true => Ok(tuned),
             false => Err(unusable(format!("it is for {}, and this run is on {}", tuned.benchmark, self.benchmark))),
@@ -350,6 +351,9 @@ fn readers(setting: Setting) -> Vec<&'static str> {
     methods.chain(benchmarks).collect()
 }
 
+/// Bytes of the largest tuned.json that is read.
+const LARGEST_TUNED: u64 = 1 << 26;
+
 fn defaults() -> Settings {
     Settings::default()
 }
@@ -363,18 +367,19 @@ pub fn count(range: RangeInclusive<u64>) -> RangedU64ValueParser<usize> {
 }
 
 fn positive(text: &str) -> Result<f64, String> {
-    number(text, |x| x > 0.0, "a number above 0, such as 0.1")
+    number(text, Knob::Rate)
 }
 
 fn not_negative(text: &str) -> Result<f64, String> {
-    number(text, |x| x >= 0.0, "a number of 0 or more, such as 0.1")
+    number(text, Knob::Lambda)
 }
 
 fn decay(text: &str) -> Result<f64, String> {
-    number(text, |x| (0.0..1.0).contains(&x), "a number from 0 to below 1, such as 0.5")
+    number(text, Knob::Beta)
 }
 
-fn number(text: &str, allowed: fn(f64) -> bool, wanted: &str) -> Result<f64, String> {
-    let number = text.parse::<f64>().ok().filter(|x| x.is_finite() && allowed(*x));
-    number.ok_or_else(|| format!("give {wanted}"))
+/// A number that a knob, and those of the same range, may have.
+fn number(text: &str, knob: Knob) -> Result<f64, String> {
+    let number = text.parse().unwrap_or(f64::NAN);
+    knob.check(number).map(|()| number).map_err(|wanted| format!("give {wanted}"))
 }

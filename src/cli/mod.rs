@@ -31,6 +31,7 @@ use hindsight::data::DataError;
 use hindsight::data::fetch::FetchError;
 use hindsight::device::DeviceError;
 use hindsight::experiment::{CheckpointError, ExperimentError, Origin};
+use hindsight::files;
 use hindsight::report::{FolderError, ReadError};
 use hindsight_kernels::WgslError;
 use std::io::{self, Write};
@@ -139,7 +140,11 @@ pub enum CliError {
     #[error("interrupted: what is finished is in {}; the same command goes on with the rest", .0.display())]
     Paused(PathBuf),
     /// A file of chosen values that cannot be used.
-    #[error("error: {}: {reason}; give a tuned.json that `hindsight tune` wrote", .path.display())]
+    #[error(
+        "error: {}: {}; give a tuned.json that `hindsight tune` wrote",
+        files::shown(path),
+        files::shown_text(reason)
+    )]
     Tuned {
         /// The file.
         path: PathBuf,
@@ -305,11 +310,14 @@ pub fn run() -> Result<(), CliError> {
 
 /// Writes a line to standard error. That it can't be written (a closed terminal, a full disk) is no reason to end.
 pub fn say(text: impl std::fmt::Display) {
-    let _ = io::stderr().write_all(format!("{text}\n").as_bytes());
+    // Nothing that came from a file does more on a terminal than be shown.
+    let _ = io::stderr().write_all(format!("{}\n", files::shown_lines(&text.to_string())).as_bytes());
 }
 
 /// Prints an answer. A reader who has seen enough (`| head`) is no failure.
 fn print(text: &str) -> Result<(), CliError> {
+    // Nothing that came from a file does more on a terminal than be shown.
+    let text = files::shown_lines(text).to_string();
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(CliError::Output(error)),

@@ -10,10 +10,8 @@ use crate::files;
 use md5::{Digest, Md5};
 use rayon::prelude::*;
 use std::borrow::Cow;
-use std::fs::{self, File};
 use std::io::{self, BufReader, Read, Write};
 use std::path::Path;
-use std::process;
 
 const MAGIC: &[u8; 16] = b"hindsight img 1\n";
 /// What a hexadecimal MD5 sum has.
@@ -85,23 +83,12 @@ pub fn sum(set: &ImageSet) -> String {
 
 /// Writes the file at `path`: whole, or not at all.
 pub fn write(path: &Path, key: &str, set: &ImageSet) -> io::Result<()> {
-    path.parent().map_or(Ok(()), fs::create_dir_all)?;
-    // Two programs that write at the same time have a file each; the last to finish gives it the name.
-    let part = path.with_extension(format!("{}.part", process::id()));
-    let written = write_part(&part, key, set).and_then(|()| fs::rename(&part, path));
-    if written.is_err() {
-        let _ = fs::remove_file(&part);
-    }
-    written
-}
-
-fn write_part(part: &Path, key: &str, set: &ImageSet) -> io::Result<()> {
-    let mut file = File::create(part)?;
-    file.write_all(MAGIC)?;
-    file.write_all(key.as_bytes())?;
-    file.write_all(sum(set).as_bytes())?;
-    parts(set).iter().try_for_each(|part| file.write_all(part))?;
-    file.sync_all()
+    files::replace(path, |file| {
+        file.write_all(MAGIC)?;
+        file.write_all(key.as_bytes())?;
+        file.write_all(sum(set).as_bytes())?;
+        parts(set).iter().try_for_each(|part| file.write_all(part))
+    })
 }
 
 /// All that follows the sum.

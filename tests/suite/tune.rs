@@ -136,3 +136,28 @@ fn a_choice_for_another_benchmark_or_no_choice_at_all_is_refused() {
     let none = hindsight(&["tune", "--method", "vcl"]);
     assert!(stderr(&none).contains("no grid"), "{}", stderr(&none));
 }
+
+#[test]
+fn values_of_a_file_are_held_to_the_ranges_of_the_flags() {
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("tuned.json");
+    let plan = plan("finetune", configurations(methods::find("finetune").unwrap()));
+    let run = |rate: f64, of_file: bool| {
+        let knobs = [(Knob::Rate, rate)].into();
+        let outcome = Outcome { knobs, accuracy: 0.5, forgetting: 0.0, diverged: false };
+        fs::write(&file, serde_json::to_string(&plan.choose(vec![outcome]).unwrap()).unwrap()).unwrap();
+        let (rate, file) = (format!("--rate={rate:?}"), format!("--tuned={}", file.display()));
+        let out = home.path().join("run");
+        let sizes = ["run", "--device=cpu", "--method=finetune", "--tasks=1", "--images=10", "--test-images=50"];
+        let rest = ["--seeds=1", "--overwrite", "--out", out.to_str().unwrap(), if of_file { &file } else { &rate }];
+        hindsight(&[&sizes[..], &rest[..]].concat())
+    };
+    for rate in [-1.0, 0.0, 1e308, 1e-320, f64::from(f32::MAX) * 2.0] {
+        for (of_file, code) in [(true, 1), (false, 2)] {
+            let output = run(rate, of_file);
+            assert_eq!(output.status.code(), Some(code), "{rate}: {}", stderr(&output));
+            assert!(stderr(&output).contains("a number above 0"), "{rate}: {}", stderr(&output));
+        }
+    }
+    assert!(run(0.03, true).status.success() && run(0.03, false).status.success());
+}
