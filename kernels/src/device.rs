@@ -5,6 +5,7 @@ use crate::choose::{Chosen, choose};
 use crate::executable::Order;
 use crate::gpu::{Gpu, Traits};
 use crate::launch::Launch;
+use crate::memory;
 use crate::timing::Clock;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -165,14 +166,9 @@ impl Device {
     /// How much fits on it.
     pub fn room(&self) -> Room {
         match self {
-            Device::Cpu | Device::Oracle => {
-                let mut system = sysinfo::System::new();
-                system.refresh_memory();
-                // 0 where the system does not tell.
-                Room { memory: Some(system.available_memory()).filter(|bytes| *bytes > 0), buffer: None }
-            }
+            Device::Cpu | Device::Oracle => Room { memory: memory::free(), buffer: None },
             // An adapter tells what one buffer may be, and nobody what all may.
-            Device::Gpu(gpu) => Room { memory: None, buffer: Some(gpu.largest_buffer()) },
+            Device::Gpu(gpu) => Room { buffer: Some(gpu.largest_buffer()), ..Room::default() },
             Device::Dry => Room::default(),
         }
     }

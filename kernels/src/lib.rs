@@ -35,6 +35,7 @@ mod log_softmax;
 mod loops;
 mod map;
 mod matmul;
+pub mod memory;
 mod normal;
 pub mod own;
 mod rescale;

@@ -22,6 +22,7 @@ pub struct Live {
     stop: Arc<AtomicBool>,
     recorder: Option<Recorder>,
     checkpoints: Option<Checkpoints>,
+    parameters: bool,
     /// Tasks that were finished before.
     resumed: u64,
 }
@@ -45,6 +46,7 @@ impl Live {
             stop,
             recorder: None,
             checkpoints: None,
+            parameters: false,
             resumed: 0,
         }
     }
@@ -52,6 +54,11 @@ impl Live {
     /// From now on keeps checkpoints there.
     pub fn keep(&mut self, checkpoints: Checkpoints) {
         self.checkpoints = Some(checkpoints);
+    }
+
+    /// From now on runs end with their parameters, or without.
+    pub fn want_parameters(&mut self, wanted: bool) {
+        self.parameters = wanted;
     }
 
     /// Lets a recorder look on.
@@ -89,7 +96,7 @@ impl Observer for Live {
         if self.quiet {
             return;
         }
-        let mib = footprint.of_runs(at_a_time).div_ceil(1 << 20);
+        let mib = footprint.in_use(at_a_time).div_ceil(1 << 20);
         let apart = if groups > 1 { format!(" of {runs}, as more do not fit") } else { String::new() };
         let noun = if at_a_time == 1 { "run" } else { "runs" };
         self.say(&format!("{method}: {at_a_time} {noun} side by side{apart}, {mib} MiB"));
@@ -113,6 +120,10 @@ impl Observer for Live {
 
     fn checkpoints(&self) -> Option<&Checkpoints> {
         self.checkpoints.as_ref()
+    }
+
+    fn wants_parameters(&self) -> bool {
+        self.parameters
     }
 
     fn resumed(&mut self, method: &str, done: usize, tasks: usize, within: bool) {

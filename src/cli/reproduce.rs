@@ -245,6 +245,7 @@ impl<'a> Work<'a> {
     }
 
     fn compute_picture(&self, cell: &Cell, device: &Device, live: &mut Live) -> Result<(), CliError> {
+        live.want_parameters(true);
         let runs = self.train(cell, device, live)?;
         let picture = AnchorPicture::of(cell, &runs[0]).expect("HAL has anchors");
         let path = self.picture_path().expect("the picture is wanted");

@@ -14,10 +14,10 @@ use crate::data::DataError;
 use crate::data::benchmarks::{self, Benchmark};
 use crate::device::{Device, Room};
 use crate::methods::{self, Lab, Learned};
-use crate::program::{Footprint, Precision, Recorder, SessionState, Stop};
+use crate::program::{Cpu, Footprint, Precision, Recorder, SessionState, Stop};
 use crate::settings::{AnchorKind, RunSpec};
 use checkpoint::{Checkpoint, Keeper};
-use hindsight_kernels::{Launch, TooManyIterations};
+use hindsight_kernels::{Launch, TooManyIterations, memory};
 use trial::Trial;
 
 /// What is to be run.
@@ -58,6 +58,10 @@ pub trait Observer {
     }
     /// Runs go on after their first `_done` of `_tasks` tasks, or `_within` the next, as a checkpoint has them.
     fn resumed(&mut self, _method: &str, _done: usize, _tasks: usize, _within: bool) {}
+    /// Whether the trained parameters are wanted, of every run to the end: as much memory again as they are trained in, twice.
+    fn wants_parameters(&self) -> bool {
+        false
+    }
     /// A checkpoint could not be written; the runs go on.
     fn checkpoint_failed(&mut self, _error: &CheckpointError) {}
     /// Who is told what programs are compiled, and when their launches run.
@@ -184,7 +188,9 @@ pub fn run_in_groups(
     let data = benchmark.data()?;
     let (footprint, launches) = rehearse(method, Lab::new(&Device::Dry, benchmark, data, &experiment.runs[..1])?);
     device.check_loops(&launches)?;
-    let at_a_time = fitting(&footprint, device, experiment.runs.len())?.min(at_most);
+    let footprint = Footprint { cpu: cpu(device), ..footprint };
+    let kept = observer.checkpoints().is_some();
+    let at_a_time = fitting(&footprint, device, experiment.runs.len(), kept)?.min(at_most);
     observer.prepared(method.name(), &footprint, at_a_time, experiment.runs.len(), experiment.runs[0].settings.tasks);
     let recorder = observer.recorder().map(|recorder| recorder.of(method.name()));
     let checkpoints = observer.checkpoints().cloned();
@@ -252,13 +258,23 @@ fn rehearse(method: &dyn methods::Method, mut lab: Lab) -> (Footprint, Vec<Launc
         learner.learn(&mut lab, task);
         learner.test(&mut lab, task);
     }
-    (lab.session.footprint(), lab.session.launches())
+    let (settings, pixels) = (&lab.settings, lab.model.inputs());
+    // Images and the map of pixels of a task, and its losses twice, as they are read and in a record.
+    let of_task = size_of::<u32>() * (settings.images_per_task + pixels) + 2 * size_of::<f64>() * settings.steps();
+    let footprint = Footprint { host: (settings.tasks * of_task) as u64, ..lab.session.footprint() };
+    (footprint, lab.session.launches())
 }
 
-/// How many of `runs` runs fit on a device.
-fn fitting(footprint: &Footprint, device: &Device, runs: usize) -> Result<usize, ExperimentError> {
+/// What a CPU's memory is taken by already, and will be shared by.
+fn cpu(device: &Device) -> Option<Cpu> {
+    let is_cpu = matches!(device, Device::Cpu | Device::Oracle);
+    is_cpu.then(|| Cpu { threads: rayon::current_num_threads(), resident: memory::resident().unwrap_or(0) })
+}
+
+/// How many of `runs` runs fit on a device, with their checkpoint if one is to be `kept`.
+fn fitting(footprint: &Footprint, device: &Device, runs: usize, kept: bool) -> Result<usize, ExperimentError> {
     let room = device.room();
-    match (footprint.runs_that_fit(room, runs), room) {
+    match (footprint.runs_that_fit(room, runs, kept), room) {
         (0, Room { buffer: Some(there), .. }) if footprint.largest_shared.0 > there => {
             let (needed, name) = footprint.largest_shared.clone();
             Err(ExperimentError::SharedBuffer { name, needed, there })

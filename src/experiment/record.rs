@@ -68,7 +68,7 @@ pub struct FinishedRun {
     pub losses: Vec<Vec<f64>>,
     /// HAL's anchors after the last task.
     pub anchors: Option<Anchors>,
-    /// The parameters θ after the last task.
+    /// The parameters θ after the last task, where the observer wants them.
     pub parameters: Vec<f64>,
 }
 

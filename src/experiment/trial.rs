@@ -112,7 +112,10 @@ impl<'a> Trial<'a> {
         let total = self.total();
         let anchors = self.read_anchors(&*learner);
         let theta = self.lab.theta.clone();
-        let parameters = self.lab.session.read(&theta);
+        let parameters = match observer.wants_parameters() {
+            true => self.lab.session.read(&theta),
+            false => vec![vec![]; self.lab.runs()],
+        };
         Ok(self.finish(method.name(), total, anchors, parameters))
     }
 

@@ -9,35 +9,79 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub struct Footprint {
     /// For all runs together: images.
     pub shared: u64,
-    /// For each run, at most at a time.
+    /// For each run: its buffers.
     pub per_run: u64,
+    /// For each run of a GPU, and each thread of a CPU: temporaries of programs, at most at a time.
+    pub temporaries: u64,
+    /// For each run, beside a device: its stream of tasks and its losses.
+    pub host: u64,
+    /// The CPU's threads and what this process has already, where the CPU computes.
+    pub cpu: Option<Cpu>,
     /// The largest buffer that is shared, and its name.
     pub largest_shared: (u64, String),
     /// One run's part of the largest buffer of the others, and its name.
     pub largest_per_run: (u64, String),
 }
 
+/// What a CPU's memory is taken by beside buffers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cpu {
+    /// Threads, each of which has the temporaries of the run that it computes.
+    pub threads: usize,
+    /// Bytes that this process has before runs are: the program, and the data set.
+    pub resident: u64,
+}
+
 /// Part of a device's memory that may be used: other programs want some, and so does this one beside its buffers.
 const USABLE: f64 = 0.9;
 
 impl Footprint {
-    /// How many runs fit side by side: at most `wanted`, and 0 where not even one does.
-    pub fn runs_that_fit(&self, room: Room, wanted: usize) -> usize {
-        let whole = |bytes: u64, part: u64| bytes.checked_div(part).unwrap_or(u64::MAX);
-        let memory = room.memory.map_or(u64::MAX, |bytes| {
-            whole(((bytes as f64 * USABLE) as u64).saturating_sub(self.shared), self.per_run)
-        });
-        let buffer = room.buffer.map_or(u64::MAX, |bytes| {
-            if self.largest_shared.0 > bytes { 0 } else { whole(bytes, self.largest_per_run.0) }
-        });
-        memory.min(buffer).min(wanted as u64) as usize
+    /// How many runs fit side by side, with their checkpoint if one is to be `kept`: at most `wanted`, and 0 where not even one
+    /// does.
+    pub fn runs_that_fit(&self, room: Room, wanted: usize, kept: bool) -> usize {
+        let fits = |runs: usize| {
+            let memory = room.memory.is_none_or(|bytes| {
+                let checkpoint = if kept { self.of_checkpoint(runs) } else { 0 };
+                self.of_runs(runs) + checkpoint <= (bytes as f64 * USABLE) as u64
+            });
+            let buffer = room
+                .buffer
+                .is_none_or(|bytes| self.largest_shared.0 <= bytes && self.largest_per_run.0 * runs as u64 <= bytes);
+            memory && buffer
+        };
+        // More runs never take less.
+        let (mut fit, mut too_many) = (0, wanted + 1);
+        while too_many - fit > 1 {
+            let middle = fit + (too_many - fit) / 2;
+            if fits(middle) { fit = middle } else { too_many = middle }
+        }
+        fit
     }
 
-    /// What so many runs take in all.
+    /// What so many runs take in all: on a GPU of its memory, on a CPU with what belongs to them beside its buffers.
     pub fn of_runs(&self, runs: usize) -> u64 {
-        self.shared + self.per_run * runs as u64
+        let runs = runs as u64;
+        match self.cpu {
+            None => self.shared + (self.per_run + self.temporaries) * runs,
+            Some(Cpu { threads, .. }) => {
+                self.shared + (self.per_run + self.host) * runs + self.temporaries * runs.min(threads as u64)
+            }
+        }
+    }
+
+    /// What this process, or a GPU, has in use at most while so many runs are trained.
+    pub fn in_use(&self, runs: usize) -> u64 {
+        self.cpu.map_or(0, |cpu| cpu.resident) + self.of_runs(runs)
+    }
+
+    /// What is added to that while a checkpoint of so many runs is written.
+    pub fn of_checkpoint(&self, runs: usize) -> u64 {
+        COPIES * self.per_run * runs as u64
     }
 }
+
+/// Copies of the runs' buffers while a checkpoint is written: as they were read, and as a file.
+const COPIES: u64 = 2;
 
 /// Keeps count.
 #[derive(Clone, Default)]
@@ -47,7 +91,8 @@ pub(super) struct Ledger(Arc<Mutex<Count>>);
 struct Count {
     /// Of all programs, where nothing is computed.
     launches: Vec<Launch>,
-    now_per_run: u64,
+    /// Temporaries that there are now.
+    temporaries: u64,
     most: Footprint,
 }
 
@@ -86,7 +131,7 @@ impl Ledger {
                 keep_larger(&mut count.most.largest_shared, bytes, name);
             } else {
                 keep_larger(&mut count.most.largest_per_run, bytes, name);
-                count.add(bytes);
+                count.most.per_run += bytes;
             }
         });
     }
@@ -97,16 +142,10 @@ impl Ledger {
             for temporary in temporaries {
                 keep_larger(&mut count.most.largest_per_run, temporary.bytes(), "a value of a step");
             }
-            count.add(bytes);
+            count.temporaries += bytes;
+            count.most.temporaries = count.most.temporaries.max(count.temporaries);
         });
         Held { ledger: self.clone(), bytes }
-    }
-}
-
-impl Count {
-    fn add(&mut self, bytes: u64) {
-        self.now_per_run += bytes;
-        self.most.per_run = self.most.per_run.max(self.now_per_run);
     }
 }
 
@@ -118,6 +157,6 @@ fn keep_larger(largest: &mut (u64, String), bytes: u64, name: &str) {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.ledger.count(|count| count.now_per_run -= self.bytes);
+        self.ledger.count(|count| count.temporaries -= self.bytes);
     }
 }

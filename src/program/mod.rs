@@ -19,7 +19,7 @@ mod session;
 mod split;
 
 pub use explain::{Attribution, ExplainedLaunch, Explanation};
-pub use footprint::Footprint;
+pub use footprint::{Cpu, Footprint};
 pub use precision::Precision;
 pub use recorder::{Recorded, Recorder, Total};
 pub use session::{Content, OtherBuffers, Program, Session, SessionState, Stop};

@@ -141,8 +141,8 @@ fn a_residual_network_takes_less_memory_with_activations_in_half_precision() {
         let settings = Settings { precision, ..methods::paper_settings(method, benchmark) };
         let mut lab = lab_on(benchmark, &Device::Dry, &settings, &[7]);
         method.start(&mut lab).learn(&mut lab, 0);
-        lab.session.footprint().per_run
+        lab.session.footprint().temporaries
     };
     let (whole, half) = (taken(Precision::Single), taken(Precision::HalfStorage));
-    assert!(half < whole, "{half} bytes a run, and {whole} in single precision");
+    assert!(half < whole, "{half} bytes of temporaries a run, and {whole} in single precision");
 }

@@ -67,6 +67,9 @@ impl Observer for Watch {
     fn checkpoints(&self) -> Option<&Checkpoints> {
         self.checkpoints.as_ref()
     }
+    fn wants_parameters(&self) -> bool {
+        true
+    }
     fn resumed(&mut self, _: &str, done: usize, _: usize, within: bool) {
         (self.resumed_after, self.within) = (Some(done), within);
     }
