@@ -113,9 +113,9 @@ fn an_interrupted_overwrite_keeps_the_old_results_and_can_be_gone_on_with() {
     let home = tempfile::tempdir().unwrap();
     let folder = home.path().join("run");
     assert!(run(&folder, "finetune", &[]).status.success());
-    let what = ["run", "--device=cpu", "--method=er", "--seeds=1", "--tasks=3", "--images=10000", "--test-images=200"];
+    let what = ["run", "--device=cpu", "--method=er", "--seeds=1", "--tasks=4", "--images=10000", "--test-images=200"];
     let place = ["--overwrite", "--out", folder.to_str().unwrap()];
-    let (code, said) = crate::cli::interrupted_at("er: task 1 of 3", &[&what[..], &place].concat());
+    let (code, said) = crate::cli::interrupted_at("er: task", &[&what[..], &place].concat());
     assert_eq!(code, Some(130), "{said}");
     assert!(said.contains(&format!("hindsight run --resume {}", folder.display())), "{said}");
     assert_eq!(methods_in(&folder), ["finetune"]);

@@ -2,7 +2,7 @@
 
 use super::Entry;
 use super::attributes::{Attribute, size};
-use super::operands::{axes, indices, numbers};
+use super::operands::{Axis, axes, indices, numbers};
 use super::promises::{NonFinite, Tolerance};
 use crate::argmax::Argmax;
 use crate::count_correct::CountCorrect;
@@ -43,7 +43,7 @@ pub(super) static ENTRIES: &[Entry] = &[
         computes: "out[b] = entries of block b of x, of 65,536 each, that are NaN or infinite",
         attributes: &[size("elements", 200, "entries of x")],
         operands: |_| vec![numbers("x", "elements")],
-        result: |_| axes("blocks"),
+        result: |v| vec![Axis { attribute: None, more: v.get("elements").div_ceil(CountNotFinite::BLOCK) as isize }],
         kernel: |v, _| Arc::new(CountNotFinite { elements: v.get("elements") }),
         non_finite: NonFinite::everywhere("each counts"),
         corners: &[&[("elements", 70_000)]],

@@ -146,7 +146,7 @@ fn a_wrong_shader_is_found_wrong() {
     let launch = entry.launch(&entry.complete(&[]).unwrap(), None);
     let good = Composed::of(&launch, &adapter_for(None, false));
     let mut bad = good.clone();
-    bad.source = bad.source.replace("total += x[", "total += y[");
+    bad.source = bad.source.replace("+= x[", "+= y[");
     assert!(good.resolve().is_ok());
     let error = bad.resolve().err().unwrap().to_string();
     assert!(error.contains("no definition in scope for identifier: `y`"), "{error}");
