@@ -196,8 +196,8 @@ impl<'a> Session<'a> {
         if self.results.runs.is_empty() {
             return Ok(());
         }
-        self.folder.save(&self.results, &self.tasks)?;
         self.folder.save_details(&self.finished)?;
+        self.folder.save(&self.results, &self.tasks)?;
         if self.args.tensorboard { self.folder.save_events(&self.finished) } else { Ok(()) }
     }
 

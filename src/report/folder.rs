@@ -178,13 +178,13 @@ impl RunFolder {
     /// again with more runs: what is finished is then safe while the rest goes on.
     pub fn save(&self, results: &Results, tasks: &serde_json::Value) -> Result<(), FolderError> {
         let manifest = FullManifest { manifest: &results.manifest, tasks };
-        self.write("results.json", results.to_json())?;
         self.write("manifest.json", json::to_text(&manifest))?;
         self.write("average-accuracy.svg", average_accuracy_svg(&results.runs))?;
         for run in &results.runs {
             self.write(&format!("matrices/{}-seed{}.csv", run.method, run.seed), matrix_csv(&run.matrix))?;
         }
-        Ok(())
+        // Last: a folder that has it has all of the above, whenever its writer is killed.
+        self.write("results.json", results.to_json())
     }
 
     /// Writes what is known of runs that were stopped, and says where. Where none had finished a task, removes what was.

@@ -41,7 +41,13 @@ fn without(value: &mut Value, names: &[String]) {
     }
 }
 
-/// Every file below a folder but pages, by its path: JSON without what was measured, and without the command, which names the folder.
+/// A line of a document without the last two columns of its table, which hold times.
+fn without_times(line: &str) -> String {
+    let cells: Vec<&str> = line.split('|').collect();
+    cells[..cells.len().saturating_sub(3).max(1)].join("|") + "\n"
+}
+
+/// Every file below a folder but pages, by its path: JSON and tables without what was measured, and without the command, which names the folder.
 fn contents(folder: &Path) -> BTreeMap<String, String> {
     let names = [measured(), vec!["command".into()]].concat();
     assert!(names.len() > 3, "{names:?}");
@@ -67,6 +73,7 @@ fn contents(folder: &Path) -> BTreeMap<String, String> {
                     values.iter_mut().for_each(|value| without(value, &names));
                     format!("{values:?}")
                 }
+                Some("md") => String::from_utf8_lossy(&bytes).lines().map(without_times).collect(),
                 _ => String::from_utf8_lossy(&bytes).into_owned(),
             };
             found.insert(name, text);
