@@ -253,9 +253,9 @@ fn numbers(file: &SafeTensors<'_>, name: &str, shape: &[usize]) -> Result<Vec<f6
 /// The accuracy matrices so far.
 fn rows(file: &SafeTensors<'_>, expected: &Expected) -> Result<Vec<Vec<Vec<f64>>>, String> {
     let &Expected { runs, tasks, .. } = expected;
-    let learned = match file.tensor("accuracy").map_err(said)?.shape() {
-        &[found, 0, _] if found == runs => return Ok(vec![vec![]; runs]),
-        &[_, learned, _] => learned,
+    let learned = match *file.tensor("accuracy").map_err(said)?.shape() {
+        [found, 0, _] if found == runs => return Ok(vec![vec![]; runs]),
+        [_, learned, _] => learned,
         _ => tasks,
     };
     let values = numbers(file, "accuracy", &[runs, learned, tasks])?;
